@@ -1,0 +1,1 @@
+"""What it adds up to: acts, the fold of two registers, and reconciliation. Pure."""

@@ -1,0 +1,24 @@
+"""The only file that knows every area: which formats are read here, and by whom."""
+
+import sys
+
+from entente.areas.intelligence import AREA as INTELLIGENCE
+from entente.node.sandbox import child_command, run_child, validate_in_child
+from entente.treaty.area import Area
+from entente.treaty.record import Record
+
+AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE,)}
+
+
+def area_of(form: str) -> Area | None:
+    """The area that reads a format, or None if it is not built."""
+    return next((area for area in AREAS.values() if form in area.formats), None)
+
+
+def validate(form: str, bodies: list[bytes]) -> list[Record] | str:
+    """The records of received bodies, validated in a child process; or why one of them is refused."""
+    return validate_in_child(child_command(form), bodies)
+
+
+if __name__ == "__main__":
+    run_child(area_of, sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,1 @@
+"""One folder per area of cooperation; areas are independent of each other."""

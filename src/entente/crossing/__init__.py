@@ -1,0 +1,1 @@
+"""How it travels: payload, screening, seal and answer. Pure."""

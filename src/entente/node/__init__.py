@@ -1,0 +1,1 @@
+"""The verbs, one file each; `Node` is the only door to them."""

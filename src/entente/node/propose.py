@@ -1,0 +1,231 @@
+"""Propose: records are screened, closed over references, and frozen into a draft whose exact bytes persons then approve."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from entente.crossing import payload
+from entente.crossing.references import NOT_OWN_MARKING, Refusal, Screening, screen
+from entente.crossing.seal import seal
+from entente.errors import RefusedError, UsageError
+from entente.keys import verify
+from entente.node.gate import Situation, gate
+from entente.node.import_ import read_map, read_source, unseal_blob
+from entente.node.ledger import Ledger
+from entente.store.node_db import DraftRow
+from entente.strict import canonical, encode, parse_as
+from entente.treaty.agreement import SignedAgreement, Terms
+from entente.treaty.approval import Approval, Core, Records
+from entente.treaty.area import Area
+from entente.treaty.decision import Decision, Request, SealedRef, View, decide
+from entente.treaty.marking import Mapper, Marking, join
+from entente.treaty.record import Record
+
+NOT_YET = frozenset({"kem", "approval_valid", "approval_count"})
+_NO_VIEW = View({}, {}, (), 0, seen_before=False, suspended=())
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a release officer asks for; what is left out is the agreement's first or largest."""
+
+    author: str
+    article: str = ""
+    view: str = ""
+    channel: str = "network"
+    retain_days: int = 0
+    copies: int = 1
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A frozen draft and what was left out of it. `mentions` counts crossing records whose prose points at a withheld one."""
+
+    rid: str
+    core: Core
+    state: str
+    kept: int
+    bytes: int
+    refused: tuple[tuple[Record, Refusal], ...]
+    mentions: int
+    decision: Decision
+    gate: Decision
+    crossing: tuple[str, ...]
+
+
+def propose(node: Ledger, areas: Mapping[str, Area], source_id: str, wish: Wish) -> Proposal:
+    """A draft stands whose bytes, marking, recipient and agreement no one can change without voiding approvals.
+
+    Its state is `checked` if decide() (without rules 22 to 24) and gate() permit, else `drafted`; `why` shows each rule.
+    Raises: UsageError for an unknown import; RefusedError if nothing at all may cross (nothing is kept then).
+    """
+    source = node.db.source(source_id)
+    if source is None:
+        raise UsageError(f"no import {source_id}", remedy="See `entente list imports`.")
+    law = node.law
+    terms = law.law.areas.get(source.area)
+    if terms is None:
+        raise RefusedError(f"the agreement has no area {source.area}")
+    area = areas[source.area]
+    records = read_source(node, area, source)
+    mapper = Mapper(read_map(node, source.map), law.law.ranks[node.party], node.party)
+    template = _template(node, law, terms, source.area, source.format, wish)
+    screening = screen(
+        records,
+        law.law,
+        source.area,
+        lambda record: mapper.mark(record.id, record.author, record.markings),
+        lambda marking: _decide_marking(node, law, template, marking),
+    )
+    kept, refused = _apply_view(area, template.view, screening, law)
+    if not kept:
+        _journal(node, source_id, refused)
+        raise RefusedError("nothing in this import may cross", remedy=f"{len(refused)} objects were refused; see `entente why`.")
+    return _freeze(node, area, source_id, wish.author, template, kept, refused)
+
+
+def _template(node: Ledger, law: SignedAgreement, terms: Terms, area: str, form: str, wish: Wish) -> Core:
+    """A core with everything but what the records decide."""
+    purposes = terms.purposes or ("",)
+    zero = "0" * 64
+    return Core(
+        agreement=law.hash,
+        ancestors=(),
+        area=area,
+        article=wish.article or (terms.articles or ("",))[0],
+        bytes_padded=0,
+        channel=wish.channel,
+        content=zero,
+        copies=wish.copies,
+        custody=(terms.custody or {}).get("default", "delivered"),
+        format=form,
+        marking=Marking((), law.law.party[node.party].levels[0], node.party, purposes[0], tuple(sorted(law.law.parties))),
+        nonce=os.urandom(16).hex(),
+        origin=node.side.origin,
+        records=Records(0, zero),
+        retain_days=wish.retain_days or terms.retain_days or 1,
+        third_party="none",
+        to=node.partner,
+        units=(),
+        view=wish.view or (terms.views or ("full",))[0],
+        exercise=True if law.law.exercise else msgspec.UNSET,
+    )
+
+
+def _decide_marking(node: Ledger, law: SignedAgreement, template: Core, marking: Marking) -> Decision:
+    """Rules 6 to 13 for one record's own marking."""
+    core = msgspec.structs.replace(template, marking=marking)
+    request = Request(node.side.origin, 0, node.now(), core, SealedRef("", ""), ())
+    return decide(law.law, _NO_VIEW, request, verify, skip=NOT_OWN_MARKING)
+
+
+def _apply_view(
+    area: Area, view: str, screening: Screening, law: SignedAgreement
+) -> tuple[list[tuple[Record, Marking]], list[tuple[Record, Refusal]]]:
+    """What crosses under the view; what cannot be shown under it is refused by rule `format`."""
+    refused = list(screening.refused)
+    if view == "full":
+        return list(screening.kept), refused
+    kept = []
+    article = law.law.rules.decide.get("format", "")
+    for record, marking in screening.kept:
+        data = area.view(view, record.data)
+        if data is None:
+            reason = f"cannot be shown under view {view}"
+            refused.append((record, Refusal(record.id, record.sha256, "format", article, reason)))
+        else:
+            kept.append((msgspec.structs.replace(record, data=data), marking))
+    return kept, refused
+
+
+def _freeze(
+    node: Ledger,
+    area: Area,
+    source_id: str,
+    author: str,
+    template: Core,
+    kept: list[tuple[Record, Marking]],
+    refused: list[tuple[Record, Refusal]],
+) -> Proposal:
+    """Payload, key, salt, blob and core are made and kept; nothing of them changes any more."""
+    law = node.laws[template.agreement].law
+    markings = list(dict.fromkeys(marking for _, marking in kept))
+    joined = join(markings, law.ranks[node.party], node.party)
+    if joined is None:
+        raise RefusedError(
+            "the records have no common marking (purposes or third originators differ)",
+            remedy="Propose them as separate releases.",
+        )
+    number = {marking: place for place, marking in enumerate(markings)}
+    previous = _previous([record for record, _ in kept])
+    made = payload.build(((r.data, r.media, number[m], previous.get((r.id, r.version))) for r, m in kept), markings)
+    dek, salt = os.urandom(32), os.urandom(32)
+    blob = node.blobs.write(lambda write: seal(made.pieces(), dek, write))
+    modes = law.areas[template.area].custody or {}
+    core = msgspec.structs.replace(
+        template,
+        marking=joined,
+        custody=modes.get(joined.level, modes.get("default", template.custody)),
+        bytes_padded=made.padded,
+        content=payload.content(salt, made.pieces()),
+        records=payload.commit(salt, made.listing),
+    )
+    core.check()
+    rid = core.rid
+    node.keys.put_key(rid, dek + salt)
+    draft = DraftRow(rid, "drafted", author, node.now(), encode(core), blob.root, blob.size, source_id)
+    decision, private = check_draft(node, draft, skip=NOT_YET)
+    draft = msgspec.structs.replace(draft, state="checked" if decision.permit and private.permit else "drafted")
+    with node.db.transaction():
+        _journal(node, rid, refused)
+        node.db.put_draft(draft)
+    pattern = area.mention_pattern(record for record, _ in refused)
+    mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(record.data))
+    crossing = tuple(record.sha256 for record, _ in kept)
+    return Proposal(rid, core, draft.state, len(kept), made.size, tuple(refused), mentions, decision, private, crossing)
+
+
+def check_draft(node: Ledger, draft: DraftRow, *, skip: frozenset[str]) -> tuple[Decision, Decision]:
+    """decide() and gate() on a draft as things stand now, with the approvals it has."""
+    core = parse_as(draft.core, Core, place="draft")
+    approvals = tuple(parse_as(data, Approval, place="approval") for data in node.db.approvals(draft.rid))
+    request = Request(node.side.origin, node.side.size, node.now(), core, SealedRef("", ""), approvals)
+    return node.decide_next(request, skip), gate_draft(node, draft, core, approvals)
+
+
+def gate_draft(node: Ledger, draft: DraftRow, core: Core, approvals: Sequence[Approval]) -> Decision:
+    """gate() on a draft: persons as certified now, the bytes as they rest sealed."""
+    persons = node.side.persons
+    author = persons.get(draft.author)
+    now = Situation(
+        author=author.person if author is not None and author.revoked_from is None else None,
+        approvers=tuple(persons[given.by].person for given in approvals if given.by in persons),
+        accreditation=node.accreditation,
+        shown=sealed_content(node, draft),
+        frozen=node.frozen,
+    )
+    return gate(node.laws[core.agreement].law, node.party, core, now)
+
+
+def sealed_content(node: Ledger, draft: DraftRow) -> str:
+    """The content commitment of the bytes that rest sealed for this draft; "" if they cannot be opened."""
+    secret = node.keys.key(draft.rid)
+    if secret is None or not node.blobs.holds(draft.blob):
+        return ""
+    return payload.content(secret[32:], unseal_blob(node.blobs, draft.blob, secret[:32]))
+
+
+def _previous(records: Sequence[Record]) -> dict[tuple[str, str], str]:
+    """(id, version) → digest of the version before it among these records."""
+    found: dict[tuple[str, str], str] = {}
+    last: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: (record.id, record.version)):
+        if record.id in last:
+            found[record.id, record.version] = last[record.id].sha256
+        last[record.id] = record
+    return found
+
+
+def _journal(node: Ledger, key: str, refused: Sequence[tuple[Record, Refusal]]) -> None:
+    """What was refused stays at home: digest, rule and article; titles are joined from view.db when people ask."""
+    lines = [{"article": why.article, "rule": why.rule, "sha256": why.sha256} for _, why in refused]
+    node.db.journal(node.now(), "refused", key, canonical(lines))

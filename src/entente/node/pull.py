@@ -1,0 +1,300 @@
+"""Pull: read the partner's tree, believe nothing of it that is not proven, store, cosign, then open what is addressed to us.
+
+First its own register, then its mirror of ours (a puller reads `/own` before `/mirror`). A body that does not match its leaf
+is corruption: drop it and fetch again. Only two validly signed heads that contradict each other are a fork.
+Source: design core-spec, Receiver and Bootstrap.
+"""
+
+import os
+from datetime import timedelta
+
+import msgspec
+
+from entente.account.acts import Genesis, Release, parse_body
+from entente.account.state import Side
+from entente.errors import (
+    BehindError,
+    CorruptionError,
+    EntenteError,
+    ForkError,
+    PartnerError,
+    VerificationError,
+)
+from entente.keys import key_id, verify
+from entente.node.ledger import Ledger, mirror_name
+from entente.node.receive import Held, Validate, open_release
+from entente.node.served import Reader, bundle_path
+from entente.register import note as notes
+from entente.register.checkpoint import Checkpoint, open_mirror, open_own, parse_text
+from entente.register.entry import Entry, parse_entry, signed_message
+from entente.register.tiles import Tile, split
+from entente.register.tree import Growth, leaf_hash, leaf_hashes, root_of
+from entente.store.node_db import InboxRow, NoteRow
+from entente.strict import canonical, parse_time
+from entente.treaty.decision import Decision, Request, decide, sealed_ref
+
+MAX_NOTE = 4096
+MAX_BUNDLE = 256 * (2 + 65_535)
+GIVE_UP = timedelta(hours=24)
+
+
+class Pulled(msgspec.Struct, frozen=True):
+    """What one pull did: new entries, how far the partner has cosigned us, what was opened, and what is still waited for."""
+
+    entries: int
+    size: int
+    acknowledged: int
+    opened: tuple[Held, ...]
+    refused: tuple[tuple[int, str, str], ...]
+    waiting: tuple[tuple[int, str], ...]
+
+
+def pull(
+    node: Ledger,
+    tree: Reader,
+    validate: Validate,
+) -> Pulled:
+    """The partner's new entries are stored, cosigned and folded; what they release is opened as far as its key is served.
+
+    Raises: PartnerError (away: nothing changed, try later), CorruptionError (fetch again), BehindError (the partner shows less
+    than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
+    """
+    new = pull_register(node, tree)
+    pull_mirror(node, tree)
+    opened, refused, waiting = [], [], []
+    for row in node.db.pending(node.logs[node.partner]):
+        try:
+            held = open_release(node, tree, validate, row)
+        except EntenteError as fault:
+            outcome = _give_up(node, row, fault)
+            if outcome is None:
+                waiting.append((row.idx, f"{fault.title}: {fault.detail}"))
+            else:
+                refused.append((row.idx, outcome, fault.detail))
+            continue
+        if isinstance(held, Held):
+            opened.append(held)
+        elif held is not None:
+            refused.append((row.idx, *held))
+        else:
+            waiting.append((row.idx, "its key is not served yet"))
+    tree_size = node.trees[node.partner].size
+    return Pulled(new, tree_size, node.acknowledged(), tuple(opened), tuple(refused), tuple(waiting))
+
+
+def _give_up(node: Ledger, row: InboxRow, fault: EntenteError) -> str | None:
+    """The outcome once what was promised has been missing or wrong for 24 hours; None while it may still come."""
+    entry = parse_entry(node.db.entries(row.log_id, row.idx, row.idx + 1)[0])
+    if parse_time(node.now()) - parse_time(entry.at) < GIVE_UP:
+        return None
+    outcome = "bad_digest" if isinstance(fault, VerificationError) else "no_blob"
+    node.db.set_outcome(row.log_id, row.idx, outcome, fault.detail)
+    return outcome
+
+
+# The partner's register
+
+
+def pull_register(node: Ledger, tree: Reader) -> int:
+    """The partner's register is mirrored here up to its signed head, and cosigned; returns how many entries were new."""
+    data = tree.get("own/checkpoint", MAX_NOTE)
+    if data is None:
+        raise PartnerError("the partner serves no register yet", remedy="It has not been set up; try again later.")
+    side = node.other_side
+    log_key = side.log_key or _genesis_key(node, tree, data)
+    head = open_own(data, side.origin, log_key)
+    mirror = node.trees[node.partner]
+    if head.size < mirror.size:
+        _same_history(node, head, data)
+        raise BehindError(
+            f"shows {head.size} entries, but {mirror.size} were cosigned", place=side.origin, remedy="The partner must heal."
+        )
+    if head.size == mirror.size:
+        _same_history(node, head, data)
+        node.db.put_note(node.logs[node.partner], "partner", NoteRow(head.size, head.root.hex(), data))
+        return 0
+    growth, entries = _fetch(node, tree, head, data)
+    rows = _judged(node)
+    row = NoteRow(head.size, head.root.hex(), data)
+    node.take_partner(entries, growth, row, also=lambda: _store_inbox(node, rows))
+    return len(entries)
+
+
+def _genesis_key(node: Ledger, tree: Reader, data: bytes) -> str:
+    """The log key from entry 0, which the agreement's authority must have signed, before any checkpoint is believed."""
+    side, law = node.other_side, node.law
+    claimed = parse_text(notes.parse(data).text)
+    if claimed.size == 0:
+        raise PartnerError("the partner's register is empty")
+    first = _bundle(tree, Tile(0, 0, min(256, claimed.size)))[0]
+    entry = parse_entry(first, place="own entry 0")
+    if node.partner_genesis and leaf_hash(first).hex() != node.partner_genesis:
+        raise VerificationError("entry 0 is not the one in the pairing file", place=side.origin)
+    authority = {key_id(key): key for key in law.law.party[side.party].authority}
+    message = signed_message(side.origin, entry)
+    good = entry.kind == "genesis" and entry.sigs and all(
+        sig.by in authority and verify(authority[sig.by], message, sig.sig) for sig in entry.sigs
+    )
+    body = parse_body("genesis", entry.body) if good else None
+    if not isinstance(body, Genesis) or entry.agreement != law.hash or body.origin != side.origin:
+        raise VerificationError(
+            f"entry 0 is not signed by {side.party}'s authority for this agreement",
+            place=side.origin,
+            remedy="Compare the agreement and the pairing file by hand.",
+        )
+    return body.keys.log.key
+
+
+def _same_history(node: Ledger, head: Checkpoint, data: bytes) -> None:
+    """A validly signed head that is not on our mirror is a fork."""
+    mirror = node.trees[node.partner]
+    if mirror.root(head.size) != head.root:
+        _evidence(node, node.partner, data)
+
+
+def _evidence(node: Ledger, party: str, data: bytes) -> None:
+    """Both contradicting notes are kept, this node signs nothing more, and the caller is told."""
+    kind = "signed" if party == node.party else "partner"
+    held = node.db.get_note(node.logs[party], kind)
+    folder = node.folder / "evidence"
+    folder.mkdir(exist_ok=True)
+    name = f"{party}-{node.now().replace(':', '')}-{os.urandom(2).hex()}"
+    (folder / f"{name}-held.note").write_bytes(held.data if held else b"")
+    (folder / f"{name}-shown.note").write_bytes(data)
+    node.frozen = f"two signed heads of {party}'s register contradict each other; see {folder}"
+    node.db.journal(node.now(), "frozen", party, canonical({"evidence": name}))
+    raise ForkError(
+        "two validly signed heads contradict each other", place=str(folder / name), remedy="Only an epoch signed by both goes on."
+    )
+
+
+def _fetch(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> tuple[Growth, list[bytes]]:
+    """The new entries up to the head, each proven by the tiles, the tiles by the signed root."""
+    mirror = node.trees[node.partner]
+    first = mirror.size // 256
+    tiles = [Tile(0, i, min(256, head.size - 256 * i)) for i in range(first, -(-head.size // 256))]
+    hashes = b"".join(_tile(tree, tile) for tile in tiles)
+    skip = 32 * (mirror.size - 256 * first)
+    growth = mirror.grown(hashes[skip:])
+    if growth.root != head.root:
+        _whose_fault(node, tree, head, data)
+    entries: list[bytes] = []
+    for tile in tiles:
+        bundle = _bundle(tree, tile)
+        start = 32 * 256 * (tile.index - first)
+        if leaf_hashes(bundle) != hashes[start : start + 32 * tile.width]:
+            raise CorruptionError("an entry does not match its leaf", place=bundle_path("own", tile), remedy="Fetch it again.")
+        entries += bundle
+    return growth, entries[mirror.size - 256 * first :]
+
+
+def _whose_fault(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> None:
+    """The head does not extend our mirror by the tiles shown: damaged tiles, or a fork. All tiles tell which."""
+    every = [Tile(0, i, min(256, head.size - 256 * i)) for i in range(-(-head.size // 256))]
+    hashes = b"".join(_tile(tree, tile) for tile in every)
+    if root_of(hashes[i : i + 32] for i in range(0, len(hashes), 32)) != head.root:
+        raise CorruptionError("tiles do not give the signed root", place="own/tile/0", remedy="Fetch them again.")
+    _evidence(node, node.partner, data)
+
+
+def _tile(tree: Reader, tile: Tile) -> bytes:
+    """The level-0 tile at its width; a missing partial one is cut from the full one."""
+    data = tree.get(f"own/{tile.path}", 32 * 256)
+    if data is None:
+        data = _get(tree, f"own/{tile.full.path}", 32 * 256)
+    if len(data) < 32 * tile.width:
+        raise CorruptionError("a tile is too short", place=f"own/{tile.path}", remedy="Fetch it again.")
+    return data[: 32 * tile.width]
+
+
+def _bundle(tree: Reader, tile: Tile) -> list[bytes]:
+    """The entries beside a level-0 tile; a missing partial bundle is cut from the full one."""
+    data = tree.get(bundle_path("own", tile), MAX_BUNDLE)
+    if data is not None:
+        return split(data, tile.width)
+    return split(_get(tree, bundle_path("own", tile.full), MAX_BUNDLE), 256)[: tile.width]
+
+
+def _get(tree: Reader, path: str, limit: int) -> bytes:
+    data = tree.get(path, limit)
+    if data is None:
+        raise CorruptionError("a file that the checkpoint needs is missing", place=path, remedy="Fetch it again.")
+    return data
+
+
+class _Judged(msgspec.Struct):
+    idx: int
+    kind: str
+    rid: str
+    decision: Decision | None
+
+
+def _judged(node: Ledger) -> list[_Judged]:
+    """A list that the fold fills with each rank-2 entry of the partner, decided in its own causal past."""
+    rows: list[_Judged] = []
+
+    def on_release(side: Side, idx: int, entry: Entry, body: Release) -> None:
+        if side.party != node.partner:
+            return
+        request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
+        law = node.laws[entry.agreement]
+        view = node.view_of(side.party, entry.seen.size, request, law)
+        rows.append(_Judged(idx, "release", body.core.rid, decide(law.law, view, request, verify)))
+
+    node.fold.on_release = on_release
+    return rows
+
+
+def _store_inbox(node: Ledger, rows: list[_Judged]) -> None:
+    """Each rank-2 entry waits to be processed; a refused release already has its outcome."""
+    node.fold.on_release = None
+    log_id = node.logs[node.partner]
+    known = {row.idx for row in rows}
+    start = rows[0].idx if rows else 0
+    for idx in node.other_side.rank2_between(start, node.other_side.size):
+        if idx not in known and node.db.inbox_row(log_id, idx) is None:
+            rows.append(_Judged(idx, "act", "", None))
+    for row in sorted(rows, key=lambda row: row.idx):
+        permit = row.decision is None or row.decision.permit
+        findings = canonical(msgspec.to_builtins(row.decision.findings)) if row.decision else b"[]"
+        refusal = row.decision.refusals[0] if row.decision and not permit else None
+        node.db.add_inbox(
+            InboxRow(
+                log_id=log_id, idx=row.idx, kind=row.kind, rid=row.rid, permit=int(permit), findings=findings,
+                outcome="not_permitted" if refusal else None,
+                reason=f"{refusal.rule}, Art. {refusal.article}: {refusal.observed}" if refusal else "",
+                answered=0,
+            )  # fmt: skip
+        )
+
+
+# The partner's mirror of ours
+
+
+def pull_mirror(node: Ledger, tree: Reader) -> None:
+    """How far the partner has cosigned our register is known, and keys up to there are served.
+
+    Raises: ForkError if the partner cosigned another history of ours; BehindError if it holds more of ours than we do.
+    """
+    data = tree.get("mirror/checkpoint", MAX_NOTE)
+    other, own = node.other_side, node.side
+    if data is None or own.log_key is None or other.mirror_key is None:
+        return
+    cosigner = mirror_name(node.law.law.id, other.party)
+    head = open_mirror(data, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint
+    mine = node.trees[node.party]
+    if head.size > mine.size:
+        _heal(node, tree, head)
+    if node.trees[node.party].root(head.size) != head.root:
+        _evidence(node, node.party, data)
+    node.db.put_note(node.logs[node.party], "acknowledged", NoteRow(head.size, head.root.hex(), data))
+    node.publish_releases()
+
+
+def _heal(node: Ledger, tree: Reader, head: Checkpoint) -> None:
+    raise BehindError(
+        f"this node holds {node.trees[node.party].size} of its own entries, the partner cosigned {head.size}",
+        place=node.side.origin,
+        remedy="Heal from the partner's mirror before anything is signed.",
+    )
+

@@ -1,0 +1,136 @@
+"""The served tree: plain files that the partner reads, over the network or from a stick. Nobody writes to the other.
+
+Everything in it can be written again from node.db and keys.db. Files appear by rename, so a reader never sees half a one.
+Source: design core-spec, Served tree; C2SP tlog-tiles.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from entente.errors import FormatError, PartnerError
+from entente.register.tiles import ENTRIES, Tile, changed_bundles, changed_tiles, pack, partial_tiles
+from entente.register.tree import Tree
+
+Entries = Callable[[int, int], Sequence[bytes]]
+
+
+class Reader(Protocol):
+    """The partner's served tree: a folder now; the network and a stick have the same calls."""
+
+    def get(self, path: str, limit: int) -> bytes | None:
+        """The file's bytes, or None if it is not served; FormatError if it exceeds `limit` bytes."""
+        ...
+
+    def range(self, path: str, start: int, length: int) -> bytes | None:
+        """Up to `length` bytes of a file from `start`, or None if it is not served."""
+        ...
+
+
+class ServedTree:
+    """The folder `served` of one node."""
+
+    def __init__(self, folder: Path, temporary: Path) -> None:
+        self.folder = folder
+        self.temporary = temporary
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir(parents=True, exist_ok=True)
+
+    def put(self, path: str, data: bytes) -> None:
+        """The file holds exactly these bytes."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.temporary / f"served-{os.urandom(8).hex()}"
+        draft.write_bytes(data)
+        draft.rename(target)
+
+    def link(self, path: str, source: Path) -> None:
+        """The file has the bytes of `source`, sharing its space on disk where the file system can."""
+        target = self.folder / path
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.temporary / f"served-{os.urandom(8).hex()}"
+        try:
+            os.link(source, draft)
+        except OSError:
+            shutil.copyfile(source, draft)
+        draft.rename(target)
+
+    def get(self, path: str) -> bytes | None:
+        """The file's bytes, or None if it is not served."""
+        try:
+            return (self.folder / path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def delete(self, path: str) -> None:
+        """The file is not served any more."""
+        (self.folder / path).unlink(missing_ok=True)
+
+    def publish(self, prefix: str, tree: Tree, old: int, note: bytes, entries: Entries) -> None:
+        """The register under `prefix` (`own` or `mirror`) is served at the tree's size; it was served at `old`.
+
+        Tiles and bundles come before the checkpoint that needs them; partial ones it replaces go after it.
+        """
+        for tile in changed_tiles(old, tree.size):
+            self.put(f"{prefix}/{tile.path}", tree.tile(tile))
+        for tile in changed_bundles(old, tree.size):
+            first = 256 * tile.index
+            self.put(f"{prefix}/{tile.path}", pack(entries(first, first + tile.width)))
+        self.put(f"{prefix}/checkpoint", note)
+        keep = {tile.path for tile in partial_tiles(tree.size)}
+        for tile in partial_tiles(old):
+            if tile.path not in keep:
+                stale = self.folder / prefix / tile.path
+                stale.unlink(missing_ok=True)
+                if stale.parent.is_dir() and not any(stale.parent.iterdir()):
+                    stale.parent.rmdir()
+
+    def rebuild(self, prefix: str, tree: Tree, note: bytes, entries: Entries) -> None:
+        """The register under `prefix` is served whole and nothing else stands there, whatever stood there before."""
+        shutil.rmtree(self.folder / prefix, ignore_errors=True)
+        self.publish(prefix, tree, 0, note, entries)
+
+
+class FolderTree:
+    """A partner's served tree as a folder: on the same disk, or on a stick."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, path: str, limit: int) -> bytes | None:
+        """The file's bytes or None; PartnerError if the tree is away, FormatError if the file exceeds `limit` bytes."""
+        if not self.folder.is_dir():
+            raise PartnerError(
+                "the partner's tree is not there", place=str(self.folder), remedy="Is the folder mounted? Try again later."
+            )
+        target = self.folder / path
+        try:
+            with target.open("rb") as file:
+                data = file.read(limit + 1)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as fault:
+            raise PartnerError(str(fault), place=path) from None
+        if len(data) > limit:
+            raise FormatError(f"more than the {limit} bytes it may have", place=path)
+        return data
+
+    def range(self, path: str, start: int, length: int) -> bytes | None:
+        """Up to `length` bytes of the file from `start`, or None if it is not served."""
+        try:
+            with (self.folder / path).open("rb") as file:
+                file.seek(start)
+                return file.read(length)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as fault:
+            raise PartnerError(str(fault), place=path) from None
+
+
+def bundle_path(prefix: str, tile: Tile) -> str:
+    """The path of the entry bundle beside a level-0 tile."""
+    return f"{prefix}/{Tile(ENTRIES, tile.index, tile.width).path}"

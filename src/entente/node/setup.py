@@ -1,0 +1,243 @@
+"""Setup: a node's stores and machine keys, the signed agreement, and the first entries of its register.
+
+Bootstrap: authority keys stand in the agreement, both authorities sign its exact bytes, a pairing file passes by hand,
+and entry 0 (genesis) is checked against the agreement's authority before anything else of the partner is believed.
+Source: design core-spec, Bootstrap.
+"""
+
+import base64
+import hmac
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from entente.account.acts import act_message
+from entente.errors import AgreementError, StateError, UsageError
+from entente.keys import ED25519, X25519_SUITE, Signer, key_id, new_kem, pae, verify
+from entente.node.ledger import Draft, Ledger
+from entente.register.entry import Sig
+from entente.register.tree import leaf_hash
+from entente.store.keystore import Keystore
+from entente.strict import parse_foreign, time_text
+from entente.treaty.agreement import SignedAgreement, parse_agreement
+
+AGREEMENT_TYPE = "application/vnd.entente.agreement.v1+toml"
+KEM_DAYS = 90
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A node's settings, from its node.json: which party it is, and where the partner's tree is read."""
+
+    party: str
+    partner_tree: str = ""
+    partner_genesis: str = ""
+    accreditation: str = ""
+    dispatch_slot_minutes: int = 15
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of the node in this folder; UsageError if it is not a node's folder."""
+    try:
+        return msgspec.json.decode((folder / "node.json").read_bytes(), type=Settings)
+    except FileNotFoundError:
+        raise UsageError("not a node's folder", place=str(folder), remedy="Give --node DIR, or run `./run demo`.") from None
+    except msgspec.MsgspecError as fault:
+        raise UsageError(str(fault), place=str(folder / "node.json")) from None
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """The settings are written."""
+    text = json.dumps(msgspec.to_builtins(settings), indent=2, ensure_ascii=False)
+    draft = folder / "node.json.new"
+    draft.write_text(text + "\n")
+    draft.rename(folder / "node.json")
+
+
+def create(folder: Path, settings: Settings, passphrase: bytes) -> None:
+    """An empty node stands in the folder: machine keys made and locked, no agreement yet.
+
+    Raises: UsageError if something is there already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError("the folder is not empty", place=str(folder), remedy="Choose another, or empty it yourself.")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    keys = Keystore(folder / "keys.db")
+    keys.make_node_key(passphrase)
+    for name in ("machine/log", "machine/mirror", "party-secret", "gate-secret"):
+        keys.put_key(name, os.urandom(32))
+    keys.close()
+    write_settings(folder, settings)
+
+
+# The agreement
+
+
+def with_authorities(data: bytes, keys: Mapping[str, str]) -> bytes:
+    """The agreement's bytes with each party's authority key written in: in place of `ed25519:@CODE@`, or added.
+
+    Raises: AgreementError if a party already names another key, or the key cannot be placed.
+    """
+    text = data.decode()
+    for code, key in keys.items():
+        mark = f"ed25519:@{code}@"
+        if mark in text:
+            text = text.replace(mark, key)
+            continue
+        if parse_agreement(text.encode()).law.party[code].authority:
+            continue
+        line = f'authority = ["{key}"]'
+        text, tables = re.subn(rf"(?m)^(\s*\[party\.{code}\][^\n]*)$", rf"\1\n{line}", text)
+        if not tables:
+            text = re.sub(rf"(?m)^(\s*(?:party\.)?{code}\s*=\s*\{{)", rf"\1 {line},", text, count=1)
+    made = text.encode()
+    law = parse_agreement(made).law
+    for code, key in keys.items():
+        if key not in law.party[code].authority:
+            raise AgreementError(f"{code} names another authority key", remedy="Leave `authority` out, or write ed25519:@CODE@.")
+    return made
+
+
+def sign_agreement(data: bytes, signers: Sequence[Signer]) -> bytes:
+    """The DSSE envelope with each authority's signature over the agreement's exact bytes."""
+    message = pae("agreement", data, suffix="toml")
+    envelope = {
+        "payload": base64.b64encode(data).decode(),
+        "payloadType": AGREEMENT_TYPE,
+        "signatures": [
+            {"keyid": key_id(signer.public), "sig": base64.b64encode(signer.sign(message)).decode()} for signer in signers
+        ],
+    }
+    return json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
+
+
+def check_signed(data: bytes, envelope: bytes) -> tuple[SignedAgreement, dict[str, Sig]]:
+    """The agreement and each party's signature over exactly these bytes.
+
+    Raises: AgreementError if a party's authority has not signed, or signed other bytes.
+    """
+    signed = parse_agreement(data)
+    found = parse_foreign(envelope, place="agreement signature")
+    try:
+        good = found["payloadType"] == AGREEMENT_TYPE and base64.b64decode(found["payload"], validate=True) == data
+        given = {entry["keyid"]: base64.b64decode(entry["sig"], validate=True).hex() for entry in found["signatures"]}
+    except (KeyError, TypeError, ValueError) as fault:
+        raise AgreementError(f"the signature file is not a DSSE envelope ({fault})") from None
+    if not good:
+        raise AgreementError("the signatures are over other bytes than this file", remedy="Use the file that was signed.")
+    message = pae("agreement", data, suffix="toml")
+    result = {}
+    for code, party in signed.law.party.items():
+        for key in party.authority:
+            sig = given.get(key_id(key))
+            if sig is not None and verify(key, message, sig):
+                result[code] = Sig(key_id(key), sig)
+    missing = [code for code in signed.law.parties if code not in result]
+    if missing:
+        raise AgreementError(
+            f"not signed by the authority of {' or '.join(missing)}", remedy="Both authorities must sign the same bytes."
+        )
+    return signed, result
+
+
+# The first entries
+
+
+def found(
+    node: Ledger, data: bytes, envelope: bytes, authority: Signer, *, epoch: int = 1
+) -> SignedAgreement:
+    """This party's register exists: genesis and adopt, signed by its authority; a sealing key certified for 90 days.
+
+    Raises: AgreementError if both authorities have not signed these bytes or `authority` is not this party's; StateError if
+    the register has entries already.
+    """
+    signed, sigs = check_signed(data, envelope)
+    if authority.public not in signed.law.party[node.party].authority:
+        raise AgreementError(f"this key is not the authority of {node.party}")
+    node.adopt_law(data)
+    if node.side.size:
+        raise StateError("the register has been founded already", place=node.side.origin)
+    public, private = new_kem(X25519_SUITE)
+    node.keys.put_key(f"kem/{key_id(public)}", private)
+    machine = {name: node._machine_signer(name).public for name in ("log", "mirror")}  # noqa: SLF001 - same room
+    genesis = {
+        "agreement": signed.hash,
+        "keys": {
+            "kem": {"key": public, "until": time_text(node.clock() + timedelta(days=KEM_DAYS))},
+            "log": {"key": machine["log"]},
+            "mirror": {"key": machine["mirror"]},
+        },
+        "nonce": nonce(),
+        "origin": node.side.origin,
+    }
+    sig = sigs[node.party]
+    adopt = {"agreement": signed.hash, "nonce": nonce(), "sig": {"by": sig.by, "sig": sig.sig}}
+    drafts = [act(node, "genesis", genesis, authority, signed.hash), act(node, "adopt", adopt, authority, signed.hash)]
+    node.append(drafts, agreement=signed.hash)
+    return signed
+
+
+def nonce() -> str:
+    """16 fresh random bytes in hex, as every signed body carries."""
+    return os.urandom(16).hex()
+
+
+def act(node: Ledger, kind: str, body: dict[str, object], authority: Signer, agreement: str | None = None) -> Draft:
+    """An entry to be, signed by an authority."""
+    message = act_message(kind, node.side.origin, agreement or node.law.hash, body)
+    return Draft(kind, body, (Sig(key_id(authority.public), authority.sign(message).hex()),))
+
+
+def person_commitment(node: Ledger, national_id: str) -> str:
+    """HMAC(party secret, national person id): the same for every handle of one person, and saying nothing about them."""
+    secret = node.keys.key("party-secret")
+    if secret is None:
+        raise StateError("the party secret is not in keys.db")
+    return hmac.digest(secret, national_id.encode(), "sha256").hex()
+
+
+def certify(
+    node: Ledger,
+    authority: Signer,
+    *,
+    handle: str,
+    national_id: str,
+    key: str,
+    roles: Sequence[str],
+    areas: Sequence[str],
+    ceiling: str,
+    until: str,
+) -> Draft:
+    """A key entry to be, by which the authority certifies a person."""
+    if not key.startswith(ED25519):
+        raise UsageError("a person's key is ed25519")
+    body: dict[str, object] = {
+        "areas": sorted(areas),
+        "ceiling": ceiling,
+        "commitment": person_commitment(node, national_id),
+        "key": key,
+        "nonce": nonce(),
+        "roles": sorted(roles),
+        "subject": handle,
+        "until": until,
+    }
+    return act(node, "key", body, authority)
+
+
+def assure(node: Ledger, authority: Signer, *, level: str, areas: Sequence[str], until: str) -> Draft:
+    """An assurance entry to be: this party's government can protect up to `level` in these areas."""
+    body: dict[str, object] = {"areas": sorted(areas), "level": level, "nonce": nonce(), "units": [], "until": until}
+    return act(node, "assurance", body, authority)
+
+
+def genesis_hash(node: Ledger) -> str:
+    """The leaf hash of this party's entry 0, which the pairing file carries by hand."""
+    entries = node.db.entries(node.logs[node.party], 0, 1)
+    if not entries:
+        raise StateError("the register has not been founded", remedy="Run `entente init`.")
+    return leaf_hash(entries[0]).hex()

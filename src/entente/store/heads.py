@@ -1,0 +1,77 @@
+"""heads.db, the signer's own memory: which heads were signed and cosigned. Never restored from a backup.
+
+A head is signed only after a compare-and-swap here, so that two histories can never both be signed.
+Source: design core-spec, Clock and start gate.
+"""
+
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import bindparam, insert, select, update
+
+from entente.errors import BehindError, ForkError
+from entente.store import tables as t
+from entente.store.sqlite import Database
+
+VERSION = 1
+_get = select(t.signed.c.size, t.signed.c.root, t.signed.c.line).where(t.signed.c.origin == bindparam("b_origin"))
+_new = insert(t.signed).prefix_with("OR IGNORE")
+_swap = (
+    update(t.signed)
+    .where(
+        t.signed.c.origin == bindparam("b_origin"),
+        t.signed.c.size == bindparam("b_old"),
+        t.signed.c.root == bindparam("b_old_root"),
+    )
+    .values(size=bindparam("b_size"), root=bindparam("b_root"), line=bindparam("b_line"))
+)
+_clock = select(t.watermark.c.at).where(t.watermark.c.id == 1)
+_new_clock = insert(t.watermark).prefix_with("OR REPLACE")
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A head that was signed or cosigned here, with the note bytes made for it."""
+
+    size: int
+    root: str
+    line: bytes
+
+
+class Heads(Database):
+    """Signed heads by name (an origin, or an origin with `#cosigned`)."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, t.heads, version=VERSION)
+
+    def get(self, name: str) -> Head | None:
+        """The last head under this name."""
+        row = self.one(_get, b_origin=name)
+        return None if row is None else Head(int(row[0]), str(row[1]), bytes(row[2]))
+
+    def swap(self, name: str, old: Head | None, new: Head) -> None:
+        """`new` is durable as the last head if `old` still was.
+
+        The caller has shown that `new` extends `old`.
+        Raises: BehindError if `new` is smaller; ForkError if it is another root at the same size; both mean: sign nothing.
+        """
+        if old is not None and new.size < old.size:
+            raise BehindError(f"size {new.size} was offered for signing after {old.size}", place=name)
+        if old is not None and new.size == old.size and new.root != old.root:
+            raise ForkError(f"a second root at size {new.size} was offered for signing", place=name)
+        if old is None:
+            changed = self.run(_new, origin=name, size=new.size, root=new.root, line=new.line)
+        else:
+            changed = self.run(
+                _swap, b_origin=name, b_old=old.size, b_old_root=old.root, b_size=new.size, b_root=new.root, b_line=new.line
+            )
+        if changed != 1:
+            raise ForkError("another process signed in between", place=name, remedy="One writer per node.")
+
+    def watermark(self) -> str | None:
+        """The latest time at which this node is known to have signed."""
+        row = self.one(_clock)
+        return None if row is None else str(row[0])
+
+    def set_watermark(self, at: str) -> None:
+        """The watermark is `at`."""
+        self.run(_new_clock, id=1, at=at)

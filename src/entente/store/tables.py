@@ -1,0 +1,175 @@
+"""The tables of the four databases. node.db is authoritative and holds no content; view.db is rebuilt at will."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+
+node = MetaData()
+keys = MetaData()
+heads = MetaData()
+view = MetaData()
+
+log = Table(
+    "log",
+    node,
+    Column("log_id", Integer, primary_key=True),
+    Column("origin", Text, nullable=False, unique=True),
+    Column("party", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("root", Text, nullable=False),
+)
+segment = Table(  # C2SP bundle bytes; at most 256 entries, never across a multiple of 256
+    "segment",
+    node,
+    Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+rid_index = Table(
+    "rid_index",
+    node,
+    Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
+    Column("rid", Text, primary_key=True),
+    Column("idx", Integer, nullable=False),
+)
+note = Table(  # signed notes as received or made: kind is signed, partner or cosigned
+    "note",
+    node,
+    Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+agreement = Table(
+    "agreement",
+    node,
+    Column("hash", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+draft = Table(
+    "draft",
+    node,
+    Column("rid", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("core", LargeBinary, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("blob_bytes", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+)
+approval = Table(
+    "approval",
+    node,
+    Column("rid", Text, ForeignKey("draft.rid"), primary_key=True),
+    Column("by", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+journal = Table(  # the home journal: gate records, refusals, imports; never leaves the node
+    "journal",
+    node,
+    Column("seq", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+journal_key = Index("journal_key", journal.c.kind, journal.c.key)
+inbox = Table(  # one row per rank-2 entry of the partner; `outcome` set is the commit point of its processing
+    "inbox",
+    node,
+    Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("rid", Text, nullable=False),
+    Column("permit", Integer, nullable=False),
+    Column("findings", LargeBinary, nullable=False),
+    Column("outcome", Text),
+    Column("reason", Text, nullable=False),
+    Column("answered", Integer, nullable=False),
+)
+source = Table(  # imported material: one encrypted pack per import
+    "source",
+    node,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("blob_bytes", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("map", Text, nullable=False),
+)
+marking_map = Table(
+    "marking_map",
+    node,
+    Column("id", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("sigs", LargeBinary, nullable=False),
+)
+
+secret = Table(  # machine and person keys, each locked under a passphrase
+    "secret",
+    keys,
+    Column("name", Text, primary_key=True),
+    Column("public", Text, nullable=False),
+    Column("locked", LargeBinary, nullable=False),
+)
+record_key = Table(  # dek and salt of a release or a pack, encrypted under the node's key
+    "record_key",
+    keys,
+    Column("name", Text, primary_key=True),
+    Column("locked", LargeBinary, nullable=False),
+)
+wrapped = Table(  # what is served at key/<rid>
+    "wrapped",
+    keys,
+    Column("rid", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+signed = Table(
+    "signed",
+    heads,
+    Column("origin", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("line", LargeBinary, nullable=False),
+)
+watermark = Table(
+    "watermark",
+    heads,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+)
+
+thing = Table(  # one object version as people and screens see it
+    "thing",
+    view,
+    Column("place", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("marking", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+thing_id = Index("thing_id", thing.c.id)
+thing_sha = Index("thing_sha256", thing.c.sha256)
+holding = Table(  # one release received, or one import: its markings and how many objects it has
+    "holding",
+    view,
+    Column("place", Text, primary_key=True),
+    Column("markings", LargeBinary, nullable=False),
+    Column("count", Integer, nullable=False),
+)
+saved_fold = Table(
+    "saved_fold",
+    view,
+    Column("id", Integer, primary_key=True),
+    Column("heads", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)

@@ -1,0 +1,110 @@
+"""view.db: plaintext objects, search tables and the saved fold. Never backed up; dropped and rebuilt at will."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select
+
+from entente.account.state import Pair
+from entente.store import tables as t
+from entente.store.sqlite import Database
+from entente.strict import encode
+from entente.treaty.marking import Marking
+from entente.treaty.record import Record
+
+VERSION = 1
+_add_thing = insert(t.thing)
+_drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
+_drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))
+_things = (
+    select(t.thing.c.id, t.thing.c.type, t.thing.c.version, t.thing.c.title, t.thing.c.sha256, t.thing.c.marking)
+    .where(t.thing.c.place == bindparam("b_place"))
+    .order_by(t.thing.c.number)
+)
+_bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
+_titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
+_put_holding = insert(t.holding).prefix_with("OR REPLACE")
+_holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
+_put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
+_get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
+
+
+class Thing(msgspec.Struct, frozen=True):
+    """One object version as people see it; `marking` indexes its holding's markings."""
+
+    id: str
+    type: str
+    version: str
+    title: str
+    sha256: str
+    marking: int
+
+
+class ViewDb(Database):
+    """Projections. A `place` is an import's id or a release's rid."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, t.view, version=VERSION, durable=False)
+
+    def put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
+        """The records of a place can be listed and read; idempotent by place."""
+        with self.transaction():
+            self.run(_drop_things, b_place=place)
+            rows = [
+                {
+                    "place": place, "number": number, "id": record.id, "type": record.type, "version": record.version,
+                    "title": record.title, "sha256": record.sha256, "marking": marking, "data": record.data,
+                }  # fmt: skip
+                for number, (record, marking) in enumerate(records)
+            ]
+            self.run_many(_add_thing, rows)
+            marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in markings])
+            self.run(_put_holding, place=place, markings=marks, count=len(rows))
+
+    def things(self, place: str) -> list[Thing]:
+        """The objects of a place, in order."""
+        return [Thing(*row) for row in self.all(_things, b_place=place)]
+
+    def bodies(self, place: str) -> list[bytes]:
+        """The exact bytes of the objects of a place, in order."""
+        return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
+
+    def titles(self, place: str) -> dict[str, tuple[str, str]]:
+        """Digest → (id, title) of a place's objects."""
+        return {str(row[0]): (str(row[1]), str(row[2])) for row in self.all(_titles, b_place=place)}
+
+    def holding(self, place: str) -> tuple[list[Marking], int] | None:
+        """The markings and count of a place, or None if it is not held."""
+        row = self.one(_holding, b_place=place)
+        return None if row is None else (msgspec.json.decode(bytes(row[0]), type=list[Marking]), int(row[1]))
+
+    def forget(self, place: str) -> None:
+        """Nothing of the place is in this file any more."""
+        with self.transaction():
+            self.run(_drop_things, b_place=place)
+            self.run(_drop_holding, b_place=place)
+        self.wipe()
+
+    def save_fold(self, heads: str, pair: Pair) -> None:
+        """The fold at these heads need not be computed again."""
+        self.run(_put_fold, id=1, heads=heads, data=msgspec.msgpack.encode(pair))
+
+    def saved_fold(self) -> tuple[str, Pair] | None:
+        """(heads, fold) as last saved, or None; a fold that no longer decodes counts as none."""
+        row = self.one(_get_fold)
+        if row is None:
+            return None
+        try:
+            return str(row[0]), msgspec.msgpack.decode(bytes(row[1]), type=Pair, strict=False)
+        except msgspec.MsgspecError:
+            return None
+
+
+def heads_text(heads: dict[str, tuple[int, str]]) -> str:
+    """The heads a fold was made at, as one canonical line."""
+    return encode(_Heads(heads)).decode()
+
+
+class _Heads(msgspec.Struct):
+    heads: dict[str, tuple[int, str]]

@@ -1,0 +1,1 @@
+"""What may cross: the agreement, markings, records, approvals and decide(). Pure."""
