@@ -147,7 +147,15 @@ class Log:
         self.authority("adopt", {"agreement": AGREEMENT, "sig": {"by": id_of(f"{me} authority"), "sig": sig}})
         self.authority("assurance", {"level": "LOW", "areas": ["documents"], "units": [], "until": UNTIL})
 
-    def release(self, number: int, blob: bytes, seen: dict[str, Any], approvers: dict[str, str], **other: Any) -> str:
+    def release(
+        self,
+        number: int,
+        blob: bytes,
+        seen: dict[str, Any],
+        approvers: dict[str, str],
+        until: str = UNTIL,
+        **other: Any,
+    ) -> str:
         """Append a release; returns its rid."""
         me, you = self.party, PARTIES[self.party]
         marking = {"caveats": [], "level": "LOW", "originator": me, "purpose": "p", "releasable_to": sorted([me, you])}
@@ -162,9 +170,9 @@ class Log:
         rid = hashlib.sha256(pae("core", canonical(core))).hexdigest()
         approvals = []
         for who, role in approvers.items():
-            said = {"by": who, "rid": rid, "role": role, "until": UNTIL}
+            said = {"by": who, "rid": rid, "role": role, "until": until}
             sig = secret(who).sign(pae("approval", canonical(said))).hex()
-            approvals.append({"by": who, "role": role, "until": UNTIL, "sig": sig})
+            approvals.append({"by": who, "role": role, "until": until, "sig": sig})
         leaves = [leaf(blob[i : i + CHUNK]) for i in range(0, len(blob), CHUNK)]
         sealed = {"suite": "s", "kem_key": "33" * 32, "blob": root(leaves).hex(), "blob_bytes": len(blob)}
         sealed["key_digest"] = hashlib.sha256(WRAPPED).hexdigest()
@@ -382,12 +390,17 @@ def test_a_note_has_one_form(demo: Path, old: bytes, new: bytes) -> None:
 
 
 def test_base64_with_stray_bits_is_refused(demo: Path) -> None:
-    path = demo / "ind/served/own/checkpoint"
-    origin, size, head, rest = path.read_bytes().split(b"\n", 3)
-    other = head[:-2] + bytes([head[-2] + 1]) + b"="  # the last letter carries two bits that decode to nothing
-    assert base64.b64decode(other) == base64.b64decode(head)
-    path.write_bytes(b"\n".join([origin, size, other, rest]))
-    assert places(demo / "ind") == ["ind/served/own/checkpoint".removeprefix("ind/")]
+    """The last letter before the padding carries bits that decode to nothing: the signatures would still verify."""
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for side, pad in (("own", b"=\n"), ("mirror", b"==\n")):
+        path = demo / f"ind/served/{side}/checkpoint"
+        good = path.read_bytes()
+        at = good.rindex(pad) - 1
+        other = good[:at] + bytes([letters[letters.index(good[at]) + 1]]) + good[at + 1 :]
+        assert base64.b64decode(other.split()[-1]) == base64.b64decode(good.split()[-1])
+        path.write_bytes(other)
+        assert places(demo / "ind") == [f"served/{side}/checkpoint"]
+        path.write_bytes(good)
 
 
 def test_exactly_the_expected_signature_lines(demo: Path) -> None:
@@ -630,14 +643,51 @@ def test_an_epoch_is_signed_by_both_authorities_and_what_it_carries_over_is_not_
             assert "ind/served/own entry 0" in [fault["place"] for fault in report.faults]
 
 
-HOSTILE = [
-    b"", b"\xff\xfe",
-    b"[" * 30_000, b'{"a":' * 6_000, b"{}", b"null", b"9" * 30_000, b"1e999", b'{"v":1,"v":1}', b'"\\ud800"',
-    b'{"a":-0}', b'{"a":1.0}', b'{"a":NaN}', b'{"a":9007199254740992}', b'{"a":null}', b'{"a": 1}', b"x" * 40_000,
-    b'{"a":{"b":' + b"[" * 900 + b"]" * 900 + b"}}", "{\"é\":1}".encode(), '{"a":"\u202e"}'.encode(),
-    '{"a":"e\u0301"}'.encode(),
-    b'{"a":"\\n"}', b'{"a":"\x7f"}', b'\xef\xbb\xbf{"a":1}',
-]  # fmt: skip
+WRONG_BYTES: dict[str, list[bytes]] = {
+    "not canonical JSON": [
+        b"",
+        b"\xff\xfe",
+        b"[",
+        b'{"a":"\\ud800"}',
+        b"{'a':1}",
+        b"\xef\xbb\xbf{}",
+        b'{"a":"\n"}',
+        b"{}x",
+    ],
+    "nested too deeply": [b"[" * 30_000, b'{"a":' * 6_000, b'{"a":' + b"[" * 990 + b"]" * 990 + b"}"],
+    "not a JSON object": [b"[]", b"1", b'"a"'],
+    "null": [b'{"a":null}', b'{"a":[null]}'],
+    "duplicate key": [b'{"v":1,"v":1}'],
+    "integer not below": [b'{"a":9007199254740992}', b'{"a":-9007199254740992}', b'{"a":' + b"9" * 30_000 + b"}"],
+    "is not an integer": [b'{"a":1.0}', b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":1e999}', b'{"a":1E2}'],
+    "not in canonical form": [
+        b'{"a": 1}',
+        b'{"b":1,"a":1}',
+        b'{"a":-0}',
+        b'{"a":"\\u0041"}',
+        b'{"a":"\\/"}',
+        b"{}\n",
+        b" {}",
+    ],
+    "object key is not ASCII": ['{"é":1}'.encode()],
+    "string is not NFC": ['{"a":"e\u0301"}'.encode(), '{"a":["\u1112\u1161"]}'.encode()],
+    "control or bidirectional": [f'{{"a":"{c}"}}'.encode() for c in "\x7f\x85\u202e\u2066\u061c\u200f"]
+    + [b'{"a":"\\n"}'],
+}
+HOSTILE = [data for group in WRONG_BYTES.values() for data in group] + [b"{}", b"x" * 40_000]
+
+
+def test_only_canonical_bytes_are_read() -> None:
+    for reason, group in WRONG_BYTES.items():
+        for data in group:
+            with pytest.raises(verify.Invalid, match=reason):
+                verify.decode(data)
+    for good in (
+        {},
+        {"a": -(2**53) + 1, "b": [True, {"c": '\ud55c\u0928 "\\/'}]},
+        {"body": {"text": {"en": "a\nb"}}, "kind": "undertaking"},
+    ):
+        assert verify.decode(canonical(good)) == good
 
 
 def test_hostile_entries_are_listed_and_change_nothing(tmp_path: Path) -> None:
@@ -713,6 +763,96 @@ def test_approvals_are_counted_by_person_key_and_role(tmp_path: Path) -> None:
     ind.release(7, SMALL, EMPTY, APPROVERS, ancestors=["00" * 32, "00" * 32])
     ind.release(8, SMALL, EMPTY, APPROVERS, copies=1.5)
     assert len(reasons(write_demo(tmp_path, ind, kor, {good: SMALL}))) == 12
+
+
+def test_an_approval_is_for_an_area_and_a_time(tmp_path: Path) -> None:
+    for wrong in (
+        "areas",
+        "person until",
+        "approval until",
+        "sigs",
+        "core agreement",
+        "agreement",
+        "long",
+        "blob_bytes",
+    ):
+        ind, kor = two_logs()
+        if wrong in ("areas", "person until"):
+            body = json.loads(ind.entries[-1])["body"] | {"nonce": nonce("again")}
+            ind.authority("key", body | ({"areas": ["space"]} if wrong == "areas" else {"until": AT}))
+        more = (
+            {"agreement": "ab" * 32} if wrong == "core agreement" else {"view": "x" * 33_000} if wrong == "long" else {}
+        )
+        rid = ind.release(1, SMALL, EMPTY, APPROVERS, AT if wrong == "approval until" else UNTIL, **more)
+        entry = json.loads(ind.entries[-1])
+        if wrong == "sigs":
+            entry["sigs"] = [{"by": "IND/nair", "sig": "00" * 64}]
+        elif wrong == "agreement":
+            entry["agreement"] = "ab" * 32
+        elif wrong == "blob_bytes":
+            entry["body"]["sealed"]["blob_bytes"] -= 1
+        ind.entries[-1] = canonical(entry)
+        if wrong == "blob_bytes":
+            assert [place.split("/")[2] for place in places(write_demo(tmp_path / wrong, ind, kor, {rid: SMALL}))] == [
+                "blob"
+            ]
+        else:
+            assert len(reasons(write_demo(tmp_path / wrong, ind, kor, {}))) == 2, wrong
+
+
+OTHER = TOML.replace(b"approvals = 2", b"approvals = 1").replace(
+    text_key("IND authority").encode(), text_key("new").encode()
+)
+
+
+@pytest.mark.parametrize(
+    ("by", "signer", "supersedes", "data", "wrong"),
+    [
+        (["IND authority", "new"], "new", AGREEMENT, OTHER, ""),
+        (["IND authority"], "new", AGREEMENT, OTHER, "not signed by the authority, before and after"),
+        (["new"], "new", AGREEMENT, OTHER, "not signed by the authority, before and after"),
+        (["IND authority", "new"], "IND authority", AGREEMENT, OTHER, "the agreement is not signed by"),
+        (["IND authority", "new"], "new", "", OTHER, "supersedes nothing"),
+        (["IND authority", "new"], "new", "ab" * 32, OTHER, "supersedes nothing"),
+        (
+            ["IND authority", "new"],
+            "new",
+            AGREEMENT,
+            OTHER.replace(b'"sample"', b'"else"'),
+            "adopts the agreement of another",
+        ),
+        (["IND authority"], "IND authority", AGREEMENT, b"id = [", "agreement "),
+        (["IND authority"], "IND authority", AGREEMENT, b"a = " + b"[" * 50_000, "agreement "),
+    ],
+)
+def test_a_new_version_is_adopted_by_both_authorities(
+    tmp_path: Path, by: list[str], signer: str, supersedes: str, data: bytes, wrong: str
+) -> None:
+    ind, kor = two_logs()
+    new = hashlib.sha256(pae("agreement", data, "toml")).hexdigest()
+    sig = secret(signer).sign(pae("agreement", data, "toml")).hex()
+    body: dict[str, Any] = {"agreement": new, "sig": {"by": id_of(signer), "sig": sig}, "nonce": nonce("adopt again")}
+    ind.add("adopt", body | ({"supersedes": supersedes} if supersedes else {}), {id_of(name): name for name in by})
+    write_demo(tmp_path, ind, kor, {})
+    for party in ("ind", "kor"):
+        put(tmp_path / party / "served/agreement" / new, data)
+    listed = reasons(tmp_path)
+    assert len(listed) == (2 if wrong else 0)
+    assert all(detail.startswith(wrong) for detail in listed)
+
+
+def test_a_rotated_key_alone_does_not_certify_its_successor(tmp_path: Path) -> None:
+    ind, kor = two_logs()
+    body = {
+        "subject": "log",
+        "key": text_key("thief"),
+        "roles": [],
+        "areas": [],
+        "until": UNTIL,
+        "nonce": nonce("thief"),
+    }
+    ind.add("key", body, {id_of("IND log"): "IND log"})
+    assert len(reasons(write_demo(tmp_path, ind, kor, {}))) == 2
 
 
 def test_a_changed_core_voids_its_approvals(tmp_path: Path) -> None:
@@ -864,16 +1004,16 @@ def test_a_claimed_size_beyond_the_files_is_refused_at_once(demo: Path) -> None:
 
 RFC_8032 = [  # section 7.1, TEST 1, 2, 3 and SHA(abc)
     ("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155" +
      "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"),
     ("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-     "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+     "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da" +
      "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"),
     ("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
-     "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+     "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac" +
      "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"),
     ("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf", hashlib.sha512(b"abc").hexdigest(),
-     "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b589"
+     "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b589" +
      "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704"),
 ]  # fmt: skip
 P, L = verify.P, verify.L

@@ -16,7 +16,7 @@ from entente.errors import RefusedError, StateError, StoreError
 from entente.keys import SUITE_ALGORITHM, digest, verify
 from entente.node.approve import draft_of
 from entente.node.ledger import Draft, Ledger
-from entente.node.propose import gate_draft
+from entente.node.propose import gate_draft, journal_decision
 from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse, parse_as
 from entente.treaty.approval import Approval, Core, Sealed
@@ -50,20 +50,23 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
         made = _prepare(node, draft_of(node, rid))
         ready[made.draft.rid] = made
     refused: dict[str, Decision] = {}
+    decided: dict[str, Decision] = {}
 
     def admit(draft: Draft, idx: int, at: str) -> bool:
         made = ready[draft_rid[id(draft)]]
         request = node.request_for(made.release, idx, at)
         law = node.laws[made.release.core.agreement]
         view = node.view_of(node.party, node.seen().size, request, law)
-        decision = decide(law.law, view, request, verify)
+        decision = decided[made.draft.rid] = decide(law.law, view, request, verify)
         if not (decision.permit and made.gate.permit):
             refused[made.draft.rid] = decision if not decision.permit else made.gate
         return decision.permit and made.gate.permit
 
     def also(entered: Sequence[tuple[int, Draft]]) -> None:
         for _, draft in entered:
-            node.db.set_draft(draft_rid[id(draft)], "dispatched")
+            rid = draft_rid[id(draft)]
+            node.db.set_draft(rid, "dispatched")
+            journal_decision(node, rid, decided[rid])
 
     drafts, draft_rid = [], {}
     for rid, made in ready.items():
@@ -118,4 +121,4 @@ def _prepare(node: Ledger, draft: DraftRow) -> _Ready:
 def _back_to_draft(node: Ledger, rid: str, decision: Decision) -> None:
     with node.db.transaction():
         node.db.set_draft(rid, "drafted")
-        node.db.journal(node.now(), "decision", rid, canonical(msgspec.to_builtins(decision)))
+        journal_decision(node, rid, decision)

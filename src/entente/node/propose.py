@@ -178,6 +178,8 @@ def _freeze(
     with node.db.transaction():
         _journal(node, rid, refused)
         node.db.put_draft(draft)
+        journal_decision(node, rid, decision)
+        node.db.journal(node.now(), "gate", rid, canonical({"findings": msgspec.to_builtins(private.findings), "rid": rid}))
     pattern = area.mention_pattern(record for record, _ in refused)
     mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(record.data))
     crossing = tuple(record.sha256 for record, _ in kept)
@@ -212,6 +214,11 @@ def sealed_content(node: Ledger, draft: DraftRow) -> str:
     if secret is None or not node.blobs.holds(draft.blob):
         return ""
     return payload.content(secret[32:], unseal_blob(node.blobs, draft.blob, secret[:32]))
+
+
+def journal_decision(node: Ledger, rid: str, decision: Decision) -> None:
+    """What the agreement answered about this draft stands in the home journal."""
+    node.db.journal(node.now(), "decision", rid, canonical(msgspec.to_builtins(decision.findings)))
 
 
 def _previous(records: Sequence[Record]) -> dict[tuple[str, str], str]:

@@ -18,15 +18,17 @@ import msgspec
 
 from entente.account.acts import act_message
 from entente.errors import AgreementError, StateError, UsageError
-from entente.keys import ED25519, X25519_SUITE, Signer, key_id, new_kem, pae, verify
+from entente.keys import ED25519, X25519_SUITE, Signer, SoftSigner, key_id, lock, new_kem, pae, unlock, verify
 from entente.node.ledger import Draft, Ledger
 from entente.register.entry import Sig
 from entente.register.tree import leaf_hash
 from entente.store.keystore import Keystore
-from entente.strict import parse_foreign, time_text
+from entente.strict import canonical, convert, parse_foreign, time_text
 from entente.treaty.agreement import SignedAgreement, parse_agreement
+from entente.treaty.marking import MarkingMap
 
 AGREEMENT_TYPE = "application/vnd.entente.agreement.v1+toml"
+AUTHORITY = "authority"
 KEM_DAYS = 90
 
 
@@ -113,7 +115,41 @@ def sign_agreement(data: bytes, signers: Sequence[Signer]) -> bytes:
             {"keyid": key_id(signer.public), "sig": base64.b64encode(signer.sign(message)).decode()} for signer in signers
         ],
     }
-    return json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
+    return canonical(envelope)
+
+
+def add_signature(data: bytes, envelope: bytes | None, signer: Signer) -> bytes:
+    """The DSSE envelope with one more authority's signature; AgreementError if it is over other bytes or not an authority."""
+    law = parse_agreement(data).law
+    if not any(signer.public in party.authority for party in law.party.values()):
+        raise AgreementError("this key is not an authority of the agreement", remedy="Write it into `authority` first.")
+    fresh = parse_foreign(sign_agreement(data, [signer]))
+    if envelope is not None:
+        old = parse_foreign(envelope, place="agreement signature")
+        if old.get("payload") != fresh["payload"]:
+            raise AgreementError("the signature file is over other bytes", remedy="Start a new one for this file.")
+        fresh["signatures"] += [entry for entry in old["signatures"] if entry != fresh["signatures"][0]]
+    return canonical(fresh)
+
+
+def new_authority(path: Path, passphrase: bytes) -> str:
+    """An authority's key rests in a new file, locked; returns its public half."""
+    if path.exists():
+        raise UsageError("the file is there already", place=str(path), remedy="Choose another; keys are never overwritten.")
+    signer = SoftSigner.generate()
+    path.touch(mode=0o600)
+    path.write_bytes(lock(signer.seed, passphrase, label=AUTHORITY))
+    return signer.public
+
+
+def read_authority(path: Path, passphrase: bytes) -> SoftSigner:
+    """The authority's signer from its locked file; KeyUnavailableError on a wrong passphrase."""
+    return SoftSigner(unlock(path.read_bytes(), passphrase, label=AUTHORITY))
+
+
+def parse_map(data: bytes, *, place: str) -> MarkingMap:
+    """A marking map as a person wrote it (JSON); FormatError names what is wrong."""
+    return convert(parse_foreign(data, place=place), MarkingMap, place=place)
 
 
 def check_signed(data: bytes, envelope: bytes) -> tuple[SignedAgreement, dict[str, Sig]]:

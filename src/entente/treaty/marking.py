@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 
-from entente.errors import FormatError
 from entente.strict import check_sorted_set
 
 Hex16 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -106,17 +105,18 @@ class Mapper:
     def mark(self, own_id: str, author: str, markings: Iterable[str]) -> Marking | str:
         """The joined marking of one record, or the reason why it has none.
 
-        Every foreign marking must have a row; the author and the record's own id count where they have one.
+        Every foreign marking must have a row. The author counts where it has one, and so does the record's own id if it
+        bears no foreign marking (a marking's definition cannot bear itself).
         """
         borne = tuple(markings)
-        named = tuple(name for name in (author, own_id) if name in self._rows)
+        named = tuple(name for name in ((author,) if borne else (author, own_id)) if name in self._rows)
         key = (*borne, "", *named)
         if key not in self._known:
             self._known[key] = self._translate(borne, named)
         return self._known[key]
 
     def _translate(self, borne: tuple[str, ...], named: tuple[str, ...]) -> Marking | str:
-        missing = [name for name in borne if name not in self._rows and name not in named]
+        missing = [name for name in borne if name not in self._rows]
         if missing:
             return f"foreign marking {missing[0]} has no row in the marking map"
         found = [self._rows[name] for name in dict.fromkeys((*borne, *named)) if name in self._rows]
@@ -126,9 +126,3 @@ class Mapper:
             return self._default  # type: ignore[return-value]
         return join(found, self._rank, self._sender) or "its foreign markings have no common marking"
 
-
-def parse_level(level: str, levels: Sequence[str], *, place: str) -> str:
-    """The level if the scale has it; FormatError with the scale's words otherwise."""
-    if level not in levels:
-        raise FormatError(f"{level!r} is not one of {', '.join(levels)}", place=place)
-    return level

@@ -1,0 +1,5 @@
+"""`python -m entente`."""
+
+from entente.cli import main
+
+main(prog_name="entente")

@@ -1,0 +1,477 @@
+"""The first ten minutes: two nodes on this machine carry a real bundle across and prove it.
+
+Invented persons, keys made a minute ago, a SAMPLE agreement. Everything is done by the verbs that a real node has.
+"""
+
+import hashlib
+import json
+import secrets
+import subprocess
+import sys
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import msgspec
+
+from entente.app import AREAS, area_of, validate
+from entente.crossing.references import Refusal
+from entente.errors import EntenteError, RefusedError, UsageError
+from entente.keys import SoftSigner, lock
+from entente.node import setup
+from entente.node.node import Node
+from entente.node.propose import Proposal, Wish
+from entente.node.verify import Report, verify_folders
+from entente.node.why import digest_of
+from entente.place import remember_demo
+from entente.strict import time_text
+from entente.treaty.agreement import Agreement, holes, parse_agreement
+from entente.treaty.marking import MapRow, Marking, MarkingMap
+from entente.treaty.record import Record
+
+SAMPLES = Path(__file__).parent / "samples"
+ROOT = Path(__file__).parents[2]
+FORMAT = "stix-2.1"
+AUTHOR_AND_APPROVERS = (("rao", "nair", "iyer"), ("kim", "lee", "park"))
+MITRE_STATEMENT = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"
+MITRE_IDENTITY = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5"
+TLP_CLEAR = ("marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9", "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487")
+SHOWN_REFUSALS = 6
+WORDS = {
+    "withhold": "objects of this type are withheld",
+    "reference": "would name what is withheld",
+    "originator": "received from a third, which has not consented",
+    "mapped": "its marking is not mapped",
+}
+COLOURS = ("cyan", "magenta")
+
+
+class Person(msgspec.Struct, frozen=True):
+    """An invented person with the password made for this demo."""
+
+    user: str
+    password: str
+    roles: tuple[str, ...]
+
+
+class Side(msgspec.Struct):
+    """One party's node in the demo."""
+
+    code: str
+    name: str
+    node: Node
+    people: tuple[Person, ...]
+
+    def signer(self, person: Person) -> SoftSigner:
+        """The person's signer."""
+        return self.node.person_signer(f"{self.code}/{person.user}", person.password.encode())
+
+
+class Demo:
+    """Steps 1 to 7 on two nodes; each prints what it did and adds to the result."""
+
+    def __init__(self, folder: Path, agreement: Path, bundle: Path, *, default: bool, say: Callable[[str], None]) -> None:
+        self.folder, self.agreement, self.bundle, self.say = folder, agreement, bundle, say
+        self.states_default = default
+        self.seconds: dict[str, float] = {}
+        self.result: dict[str, object] = {}
+        self.sides: dict[str, Side] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time one step."""
+        began = time.monotonic()
+        if sys.stderr.isatty():
+            click.echo(f"… {name}\r", err=True, nl=False)
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 3)
+
+    def line(self, number: int, verb: str, who: str, text: str, proof: str = "") -> None:
+        """One step's line, as in the first screen of the README."""
+        head = f"{number:2d} {verb:9s} " if number else f"   {verb:9s} "
+        colour = COLOURS[list(self.sides).index(who)] if who in self.sides else None
+        pad = " " * max(1, 60 - _width(text)) if proof else ""
+        self.say(head + click.style(f"{who:8s} ", fg=colour) + text + pad + proof)
+
+    def refused(self, text: str, article: str, words: str) -> None:
+        """One refusal with its article."""
+        self.say(f"   {click.style('REFUSED', fg='yellow'):19s} {text:45.45s} Art. {article:6s} {words}")
+
+    # 1 agree
+
+    def agree(self) -> None:
+        """Both nodes exist, hold the signed agreement, their persons and each other's first entries."""
+        raw = self.agreement.read_bytes()
+        law = parse_agreement(raw, place=self.agreement.name).law
+        authorities = {code: SoftSigner.generate() for code in law.parties}
+        data = setup.with_authorities(raw, {code: signer.public for code, signer in authorities.items()})
+        envelope = setup.sign_agreement(data, list(authorities.values()))
+        (self.folder / "agreement.toml").write_bytes(data)
+        (self.folder / "agreement.dsse.json").write_bytes(envelope)
+        for place, code in enumerate(law.parties):
+            self.sides[code] = self._side(law, code, AUTHOR_AND_APPROVERS[place], data, envelope, authorities[code])
+        for code, side in self.sides.items():
+            other = self.sides[law.other(code)].node
+            settings = msgspec.structs.replace(side.node.settings, partner_genesis=setup.genesis_hash(other))
+            setup.write_settings(side.node.folder, settings)
+            side.node.partner_genesis = settings.partner_genesis
+        for side in self.sides.values():
+            side.node.pull()
+        signed = next(iter(self.sides.values())).node.law
+        count = f" · {len(law.statements)} statements" if law.statements else ""
+        self.line(1, "agree", " ".join(self.sides), f"{self.agreement.name}, signed by both{count}", _sha(signed.hash))
+        for words, article in holes(signed.law):
+            if article:
+                self.say(f"{'':22s}hole: {words}{' ' * max(1, 54 - _width(words))}Art. {article}")
+
+    def _side(
+        self, law: Agreement, code: str, names: tuple[str, ...], data: bytes, envelope: bytes, authority: SoftSigner
+    ) -> Side:
+        folder = self.folder / code
+        passphrase = secrets.token_urlsafe(24).encode()
+        settings = setup.Settings(code, partner_tree=f"../{law.other(code)}/served", dispatch_slot_minutes=0)
+        setup.create(folder, settings, passphrase)
+        secret = folder / "passphrase"
+        secret.touch(mode=0o600)
+        secret.write_bytes(passphrase)
+        (self.folder / f"authority-{code}.key").write_bytes(lock(authority.seed, passphrase, label=setup.AUTHORITY))
+        node = Node(folder, AREAS, validate)
+        setup.found(node, data, envelope, authority)
+        area = _area(law)
+        terms = law.areas[area]
+        ceiling = (terms.ceiling or {}).get(code, law.party[code].levels[0])
+        until = time_text(node.clock() + timedelta(days=365))
+        people = tuple(
+            Person(name, secrets.token_urlsafe(9), roles)
+            for name, roles in zip(_names(names, terms.approvals or 1), _roles(law, area), strict=False)
+        )
+        drafts = [
+            setup.certify(
+                node,
+                authority,
+                handle=f"{code}/{person.user}",
+                national_id=secrets.token_hex(8),
+                key=node.add_person_key(f"{code}/{person.user}", person.password.encode()),
+                roles=person.roles,
+                areas=sorted(law.area),
+                ceiling=ceiling,
+                until=until,
+            )
+            for person in people
+        ]
+        drafts.append(setup.assure(node, authority, level=ceiling, areas=sorted(law.area), until=until))
+        node.append(drafts)
+        return Side(code, law.party[code].names.get("en", code), node, people)
+
+    # 2 to 4: import, decide, approve
+
+    def bring_in(self) -> str:
+        """The bundle's objects rest at the sender; returns the import's id."""
+        side = self.sender
+        data = self.bundle.read_bytes()
+        map_id = side.node.sign_map(self._map(), [(f"{side.code}/{p.user}", side.signer(p)) for p in self._mappers()])
+        done = side.node.import_file(_area(side.node.law.law), data, place=self.bundle.name, map_id=map_id)
+        bad = done.quarantined
+        total = done.records + len(bad)
+        self.result["objects"] = {"crossed": 0, "imported": done.records, "quarantined": len(bad), "refused": 0}
+        self.line(
+            2, "import", side.code, f"{self.bundle.name}: {total:,} objects, {done.records:,} valid, {len(bad):,} quarantined"
+        )
+        for rejected in bad[:SHOWN_REFUSALS]:
+            self.say(f"   {click.style('QUARANTINED', fg='yellow')}        {rejected.place[:60]}: {rejected.reason[:80]}")
+        return done.source
+
+    @property
+    def sender(self) -> Side:
+        """The first party whose direction the area opens."""
+        law = next(iter(self.sides.values())).node.law.law
+        first, second = self.sides
+        opened = law.areas[_area(law)].directions or ()
+        return self.sides[second if f"{first}>{second}" not in opened and f"{second}>{first}" in opened else first]
+
+    @property
+    def receiver(self) -> Side:
+        """The other party."""
+        return next(side for side in self.sides.values() if side is not self.sender)
+
+    def _mappers(self) -> list[Person]:
+        law = self.sender.node.law.law
+        able = [person for person in self.sender.people[1:] if law.acts.roles.map in person.roles]
+        return able[: law.acts.signers.map]
+
+    def _map(self) -> MarkingMap:
+        """MITRE's statement, TLP:CLEAR and the sample's author → the sender's lowest level; the sample's third stays a third."""
+        node = self.sender.node
+        law = node.law
+        terms = law.law.areas[_area(law.law)]
+        lowest = law.law.party[node.party].levels[0]
+        purpose = (terms.purposes or ("",))[0]
+        plain = Marking((), lowest, node.party, purpose, tuple(sorted(law.law.parties)))
+        rows = {name: plain for name in (MITRE_STATEMENT, MITRE_IDENTITY, *TLP_CLEAR)}
+        sample = msgspec.json.decode((SAMPLES / "sample.stix.json").read_bytes())["objects"]
+        for item in sample:
+            if item["type"] == "marking-definition":
+                rows[item["id"]] = plain
+                rows[item["created_by_ref"]] = plain
+        authors = {item["created_by_ref"] for item in sample if "created_by_ref" in item} - set(rows)
+        thirds = {item["id"]: item["name"] for item in sample if item["id"] in authors}
+        for name, title in thirds.items():
+            rows[name] = msgspec.structs.replace(plain, originator=title)
+        default = plain if self.states_default else msgspec.UNSET
+        return MarkingMap(law.hash, _area(law.law), tuple(MapRow(key, rows[key]) for key in sorted(rows)), default)
+
+    def decide(self, source: str) -> Proposal | None:
+        """What may cross is frozen into a draft; None if nothing may."""
+        side = self.sender
+        author = f"{side.code}/{side.people[0].user}"
+        try:
+            made = side.node.propose(source, Wish(author))
+        except RefusedError as fault:
+            self.line(3, "decide", side.code, fault.explain())
+            return None
+        words = f"{made.kept:,} may cross under Art. {made.core.article}."
+        self.line(3, "decide", side.code, f"{words} {len(made.refused):,} may not:" if made.refused else words)
+        self._show_refusals([why for _, why in made.refused], {record.sha256: record for record, _ in made.refused})
+        if made.mentions:
+            who = "object mentions" if made.mentions == 1 else "objects mention"
+            self.say(f"{'':22s}{made.mentions:,} crossing {who} a withheld one in prose (view no-prose strips it)")
+        self.result["objects"] = {**self.result["objects"], "crossed": made.kept, "refused": len(made.refused)}  # type: ignore[dict-item]
+        self.result["refused"] = [
+            {"article": why.article, "id": why.id, "reason": why.reason, "rule": why.rule} for _, why in made.refused
+        ]
+        self.result["bytes"] = made.bytes
+        if made.state == "checked":
+            return made
+        for finding in (*made.decision.refusals, *made.gate.refusals):
+            self.refused(f"the whole release, by rule {finding.rule}", finding.article, finding.observed)
+        return None
+
+    def _show_refusals(self, refusals: list[Refusal], records: dict[str, Record]) -> None:
+        shown = refusals if len(refusals) <= SHOWN_REFUSALS else _one_of_each(refusals)
+        for why in shown:
+            record = records[why.sha256]
+            text = f'{record.type} "{record.title}"' if why.rule != "reference" else f"{record.type} that points at it"
+            self.refused(text, why.article, WORDS.get(why.rule, why.reason))
+        if len(shown) < len(refusals):
+            counted = Counter((why.rule, why.article) for why in refusals)
+            parts = ", ".join(f"{count:,} by {rule} (Art. {article})" for (rule, article), count in counted.items())
+            self.say(f"{'':22s}in all {parts}")
+
+    def approve(self, draft: Proposal) -> bool:
+        """Enough persons signed exactly these bytes; the author was turned away."""
+        side = self.sender
+        author, *others = side.people
+        wanted = side.node.law.law.areas[draft.core.area].approvals or 1
+        roles = side.node.law.law.areas[draft.core.area].roles or ()
+        for person in others[: max(wanted, len(roles))]:
+            role = next(role for role in person.roles if role in roles)
+            done = side.node.approve(draft.rid, f"{side.code}/{person.user}", role, side.signer(person))
+        signed = " and ".join(name.partition("/")[2].capitalize() for name in done.by)
+        self.line(4, "approve", side.code, f"{signed} signed exactly these {draft.bytes:,} bytes", _sha(draft.core.content))
+        try:
+            side.node.approve(draft.rid, f"{side.code}/{author.user}", roles[0], side.signer(author))
+        except RefusedError as fault:
+            self.refused(f"{author.user.capitalize()} (the author) tried to approve", fault.place.removeprefix("Art. "), fault.detail)
+        return done.state == "approved"
+
+    # 5 to 7: dispatch, pull, answer
+
+    def cross(self, draft: Proposal) -> None:
+        """The release is entered, mirrored, cosigned, opened, answered; both nodes show received."""
+        sender, receiver = self.sender, self.receiver
+        with self.step("dispatch"):
+            (done,) = sender.node.dispatch([draft.rid])
+        self.line(
+            5,
+            "dispatch",
+            sender.code,
+            f"release {done.number}: sealed for {receiver.code}, entered as no. {done.idx + 1} of {sender.code}'s register",
+        )
+        with self.step("pull"):
+            receiver.node.pull()
+            sender.node.pull()
+            got = receiver.node.pull()
+        bodies = receiver.node.view.bodies(draft.rid)
+        same = sum(1 for body in bodies if _hash(body) in set(draft.crossing)) if bodies else 0
+        self.line(6, "pull", receiver.code, f"stored, cosigned, key served, {same:,} of {draft.kept:,} objects verified")
+        for _, outcome, reason in got.refused:
+            self.refused(f"{receiver.code} answers {outcome}", "", reason)
+        with self.step("answer"):
+            receiver.node.answer()
+            sender.node.pull()
+            receiver.node.pull()
+        fact = sender.node.side.release(draft.rid)
+        state = sender.node.state_of(fact) if fact is not None else "?"
+        self.line(
+            7, "answer", f"{receiver.code}→{sender.code}", f'{receiver.code} signed "{state}". {sender.code} now shows {state}'
+        )
+        self.result["digest_sent"] = digest_of(list(draft.crossing))
+        self.result["digest_received"] = digest_of([_hash(body) for body in bodies])
+        self.result["releases"] = [{"rid": draft.rid, "state": state}]
+
+    def account(self) -> None:
+        """Both nodes' accounts at one cut, and both verifiers' word."""
+        first, second = self.sides.values()
+        mine = first.node.reconcile()
+        theirs = second.node.reconcile(mine.cut, mine.at)
+        same = mine.text == theirs.text
+        self.result["same_answer"] = same
+        counts = self.result["objects"]
+        self.say(f"{'':26s}{self.sender.code} gave")
+        self.say(f"   {'objects received':22s} {counts['crossed'] if self.result.get('releases') else 0:,} of {counts['crossed']:,}")  # type: ignore[index]
+        words = "same answer at both nodes, byte for byte" if same else click.style("the two accounts DIFFER", fg="red")
+        self.say(f"   {words:79s}{_sha(mine.sha256)}")
+        for side in self.sides.values():
+            side.node.close()
+        report = verify_folders({code: self.folder / code for code in self.sides})
+        self.result["registers"] = report.registers
+        self.result["verified"] = report.summary()
+        self._verified(report)
+
+    def _verified(self, report: Report) -> None:
+        script = ROOT / "verify.py"
+        second = "the separate verify.py was not found"
+        if script.is_file():
+            done = subprocess.run([sys.executable, str(script), str(self.folder)], capture_output=True, check=False)  # noqa: S603
+            second = "by entente and by the separate verify.py"
+            if (done.returncode == 0) != (not report.faults):
+                second = click.style("entente and verify.py DISAGREE", fg="red")
+        if report.faults:
+            place, detail = report.faults[0]
+            self.say(click.style(f"   FAILED: {place}: {detail}", fg="red"))
+            return
+        done_words = click.style("verified", fg="green") + f": {report.entries} entries, {report.heads} heads and {report.signatures} signatures"
+        self.say(f"   {done_words}, {second}")
+        self.say("   not verified: who the persons are; these keys were made a minute ago")
+
+    def write_index(self) -> None:
+        """`demo.json`: where the nodes are and who may sign in."""
+        index = {}
+        for code, side in self.sides.items():
+            author = side.people[0]
+            index[code] = {
+                "dir": str(self.folder / code),
+                "password": author.password,
+                "user": author.user,
+                "users": [msgspec.to_builtins(person) for person in side.people],
+            }
+        path = self.folder / "demo.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(index, indent=2) + "\n")
+
+    def run(self) -> int:
+        """All steps; the exit code."""
+        empty: dict[str, object] = {
+            "bytes": 0, "digest_received": "", "digest_sent": "", "refused": [], "registers": {}, "releases": [],
+            "same_answer": False,
+        }  # fmt: skip
+        self.result = empty
+        with self.step("agree"):
+            self.agree()
+        self.write_index()
+        with self.step("import"):
+            source = self.bring_in()
+        with self.step("decide"):
+            draft = self.decide(source)
+        if draft is not None:
+            with self.step("approve"):
+                approved = self.approve(draft)
+            if approved:
+                self.cross(draft)
+        with self.step("verify"):
+            self.account()
+        self.result["seconds"] = self.seconds
+        done = bool(self.result["releases"]) and self.result["same_answer"] and not self.result["verified"]["failed"]  # type: ignore[index]
+        return 0 if done else 1
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _width(text: str) -> int:
+    """Columns a terminal needs for the text."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _sha(digest: str) -> str:
+    return f"sha256 {digest[:4]}…{digest[-2:]}"
+
+
+def _one_of_each(refusals: list[Refusal]) -> list[Refusal]:
+    found: dict[tuple[str, str], Refusal] = {}
+    for why in refusals:
+        found.setdefault((why.rule, why.article), why)
+    return list(found.values())[:SHOWN_REFUSALS]
+
+
+def _area(law: Agreement) -> str:
+    """The area that takes the demo's format."""
+    area = area_of(FORMAT)
+    names = [name for name, terms in law.areas.items() if FORMAT in (terms.formats or ()) and area is not None and name in AREAS]
+    if not names:
+        raise UsageError(f"the agreement has no area for {FORMAT}", remedy="The demo carries STIX; name the format in an area.")
+    return names[0]
+
+
+def _names(names: tuple[str, ...], approvals: int) -> list[str]:
+    return [*names, *(f"person-{number}" for number in range(4, approvals + 2))]
+
+
+def _roles(law: Agreement, area: str) -> list[tuple[str, ...]]:
+    """The author proposes; each approver has one of the area's roles in turn; all of them may also map and claim as needed."""
+    roles = law.areas[area].roles or ("release",)
+    count = max(law.areas[area].approvals or 1, len(roles), law.acts.signers.map, 2)
+    approvers = [tuple(sorted({roles[place % len(roles)]} | ({law.acts.roles.map} if place >= count - max(law.acts.signers.map, 1) else set()))) for place in range(count)]
+    return [(roles[0],), *approvers]
+
+
+def free_folder() -> Path:
+    """The first of demo-1, demo-2, … that is not there yet."""
+    return next(path for number in range(1, 10_000) if not (path := Path.cwd() / f"demo-{number}").exists())
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where the two nodes go (new or empty). Default: demo-N here.")
+@click.option("--once", is_flag=True, help="End when all steps are done.")
+@click.option("--json", "as_json", is_flag=True, help="The last line on standard output is one JSON object.")
+@click.option("--bundle", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own STIX 2.1 bundle.")
+@click.option("--agreement", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own agreement (TOML).")
+def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None, agreement: Path | None) -> None:
+    """Carry a bundle between two nodes on this machine, under a SAMPLE agreement, and prove it."""
+    _ = once  # nothing serves yet that would have to stay up
+    began = time.monotonic()
+    place = (folder or free_folder()).resolve()
+    try:
+        if place.exists() and any(place.iterdir()):
+            raise UsageError("the folder is not empty", place=str(place), remedy="Give --dir a new folder.")
+        place.mkdir(parents=True, exist_ok=True)
+        demo = Demo(
+            place,
+            agreement or SAMPLES / "india-korea.toml",
+            bundle or SAMPLES / "sample.stix.json",
+            default=bundle is not None,
+            say=click.echo,
+        )
+        click.echo("SAMPLE agreement, invented persons. Two nodes, two keys, two databases, one folder between them.")
+        code = demo.run()
+    except EntenteError as fault:
+        click.echo(fault.explain(), err=True)
+        sys.exit(fault.exit_code)
+    remember_demo(place)
+    click.echo(f"Done in {time.monotonic() - began:.0f} s. Files: {place}")
+    click.echo("   ./run entente why 1            every object, every article, passed or failed")
+    click.echo("   ./run entente verify           every hash, head and signature again; so does python3 verify.py DIR")
+    click.echo("   ./run demo --bundle FILE       your own STIX 2.1 bundle (ATT&CK for ICS: 1,766 of 1,826 cross)")
+    if as_json:
+        click.echo(json.dumps(demo.result, ensure_ascii=False, sort_keys=True))
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

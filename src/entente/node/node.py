@@ -1,0 +1,172 @@
+"""class Node: the verbs on one set of stores. Every door (command line, web, TAXII, demo) calls only this.
+
+The way of one release through it: import_file, propose, approve, dispatch; at the partner pull, answer; pull again here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from entente.account.fold import EMPTY_ROOT, Fold, new_pair
+from entente.account.reconcile import Cut, closed_cut, reconcile
+from entente.account.state import ReleaseFact
+from entente.errors import EntenteError, KeyUnavailableError, UsageError
+from entente.keys import SoftSigner, verify
+from entente.node import answer, approve, dispatch, import_, map, propose, pull, setup, why  # noqa: A004
+from entente.node.ledger import Ledger
+from entente.node.receive import Validate
+from entente.node.served import FolderTree, Reader
+from entente.register.entry import parse_entry
+from entente.treaty.area import Area
+from entente.treaty.marking import MarkingMap
+
+PERSON = "person/"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A reconciliation: at which cut and time, its bytes, and the SHA-256 that its last line states."""
+
+    cut: str
+    at: str
+    text: bytes
+    sha256: str
+
+
+class Node(Ledger):
+    """One party's node. Open it, call verbs, close it; one process at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        areas: Mapping[str, Area],
+        validate: Validate,
+        *,
+        passphrase: bytes | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Open the node in `folder`; the passphrase is read from its passphrase file if it is not given.
+
+        Raises: UsageError (not a node), KeyUnavailableError (wrong passphrase), StoreError (open elsewhere, or damaged).
+        """
+        self.settings = setup.read_settings(folder)
+        super().__init__(folder, self.settings.party, passphrase or read_passphrase(folder), clock)
+        self.accreditation = self.settings.accreditation
+        self.partner_genesis = self.settings.partner_genesis
+        self.areas = areas
+        self.validate = validate
+
+    # Persons
+
+    def person_signer(self, handle: str, password: bytes) -> SoftSigner:
+        """The signer of a person whose key is held here; KeyUnavailableError on a wrong password."""
+        return self.keys.signer(PERSON + handle, password)
+
+    def add_person_key(self, handle: str, password: bytes) -> str:
+        """A new key for this handle rests here under the password; returns its public half."""
+        signer = SoftSigner.generate()
+        self.keys.put_secret(PERSON + handle, signer.public, signer.seed, password)
+        return signer.public
+
+    # The verbs of a release
+
+    def sign_map(self, found: MarkingMap, persons: Sequence[tuple[str, SoftSigner]]) -> str:
+        """The marking map is held here, signed; returns its id."""
+        return map.sign_map(self, found, list(persons))
+
+    def import_file(self, area: str, data: bytes, *, place: str, map_id: str) -> import_.Imported:
+        """The file's objects can be proposed."""
+        if area not in self.areas:
+            raise UsageError(f"area {area} is not built here", remedy=f"Built: {', '.join(self.areas)}.")
+        return import_.import_file(self, self.areas[area], data, place=place, map_id=map_id)
+
+    def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:
+        """A frozen draft of what may cross from an import."""
+        return propose.propose(self, self.areas, source, wish)
+
+    def approve(self, rid: str, handle: str, role: str, signer: SoftSigner) -> approve.Approved:
+        """A person's approval of the draft's exact bytes."""
+        return approve.approve_draft(self, rid, handle, role, signer)
+
+    def dispatch(self, rids: Sequence[str]) -> list[dispatch.Dispatched]:
+        """Approved drafts become entries, sealed to the partner."""
+        return dispatch.dispatch(self, rids)
+
+    def pull(self, tree: Reader | None = None) -> pull.Pulled:
+        """The partner's tree is read, stored, cosigned and opened as far as keys are served."""
+        return pull.pull(self, tree or self.partner_tree(), self.validate)
+
+    def answer(self) -> int:
+        """Outcomes are stated in our register; returns how many entries that took."""
+        return answer.answer(self)
+
+    def partner_tree(self) -> FolderTree:
+        """The partner's served tree as the settings name it."""
+        if not self.settings.partner_tree:
+            raise UsageError("no partner tree is set", remedy="Set partner_tree in node.json, or give --from DIR.")
+        given = Path(self.settings.partner_tree)
+        return FolderTree(given if given.is_absolute() else (self.folder / given).resolve())
+
+    # Questions
+
+    def why(self, key: str) -> why.Why:
+        """Every object and rule of a release (by number or id) or draft."""
+        return why.why(self, self.areas, key)
+
+    def state_of(self, fact: ReleaseFact) -> str:
+        """A release's state as this node sees it."""
+        return why.state_of(self, fact)
+
+    def reconcile(self, cut: str = "", at: str = "") -> Account:
+        """The account at a cut, the same bytes on both nodes.
+
+        Args:
+            cut: `A:B`, entries of each register in the agreement's order of parties; default the largest causally
+                closed one that both have cosigned, as far as this node knows.
+            at: the time it is drawn for; default the latest `at` within the cut.
+        Raises: UsageError if the cut is not one this node can draw.
+        """
+        order = list(self.pair.sides)
+        entries = {party: self.db.entries(self.logs[party]) for party in order}
+        limits = {self.party: self.acknowledged(), self.partner: self._cosigned()}
+        sizes = _parse_cut(cut, order, entries).sizes if cut else closed_cut(entries, limits).sizes
+        pair = new_pair(self.law.law)
+        part = {party: entries[party][: sizes[party]] for party in order}
+        Fold(pair, self.laws, self._root_at, verify).extend(part)
+        moment = at or max((_at(data) for found in part.values() for data in found), default="")
+        roots = {party: self._root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
+        text = reconcile(pair, roots, self.law.hash, moment)
+        digest = msgspec.json.decode(text.rstrip(b"\n").rpartition(b"\n")[2])["sha256"]
+        return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
+
+    def _cosigned(self) -> int:
+        note = self.db.get_note(self.logs[self.partner], "cosigned")
+        return note.size if note is not None else 0
+
+
+def _parse_cut(text: str, order: Sequence[str], entries: Mapping[str, Sequence[bytes]]) -> Cut:
+    pieces = text.split(":")
+    if len(pieces) != 2 or not all(piece.isascii() and piece.isdecimal() for piece in pieces):
+        raise UsageError(f"{text!r} is not a cut", remedy="Write A:B, two numbers of entries.")
+    sizes = {party: int(piece) for party, piece in zip(order, pieces, strict=True)}
+    for party, size in sizes.items():
+        if size > len(entries[party]):
+            raise UsageError(f"this node holds {len(entries[party])} entries of {party}, not {size}", remedy="Pull first.")
+    return Cut(sizes)
+
+
+def _at(data: bytes) -> str:
+    try:
+        return parse_entry(data).at
+    except EntenteError:
+        return ""
+
+
+def read_passphrase(folder: Path) -> bytes:
+    """The node's passphrase from its passphrase file; KeyUnavailableError if there is none."""
+    path = folder / "passphrase"
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError:
+        raise KeyUnavailableError("no passphrase file", place=str(path), remedy="Put the node's passphrase there, mode 0600.") from None

@@ -1,0 +1,156 @@
+"""Why: every object and every rule of one release or draft, passed or failed.
+
+At the sender: the home journal joined with titles from view.db. At the receiver: the 26 rules, and what came.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from entente.account.reconcile import release_state
+from entente.account.state import ReleaseFact, find_release
+from entente.crossing.payload import open_payload
+from entente.errors import UsageError
+from entente.node.import_ import unseal_blob
+from entente.node.ledger import Ledger
+from entente.store.node_db import DraftRow
+from entente.treaty.approval import Core
+from entente.treaty.area import Area
+from entente.treaty.decision import Finding
+
+
+class Object(msgspec.Struct, frozen=True):
+    """One object and what became of it; `rule` and `article` are empty where it crossed."""
+
+    id: str
+    type: str
+    title: str
+    crosses: bool
+    rule: str = ""
+    article: str = ""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """A release or draft with its reasons."""
+
+    kind: Literal["draft", "sent", "received"]
+    rid: str
+    number: int
+    state: str
+    area: str
+    article: str
+    findings: tuple[Finding, ...]
+    gate: tuple[Finding, ...]
+    objects: tuple[Object, ...]
+    answers: tuple[str, ...]
+    approved_by: tuple[str, ...]
+
+
+def why(node: Ledger, areas: Mapping[str, Area], key: str) -> Why:
+    """The reasons of the release with this number in our register, or of the release or draft whose id begins so.
+
+    Raises: UsageError if there is none, or more than one.
+    """
+    if key.isdecimal() and len(key) < 8:
+        number = int(key)
+        if 0 < number <= len(node.side.releases):
+            return _sent(node, areas, node.side.releases[number - 1])
+    drafts = [draft for draft in node.db.drafts() if draft.rid.startswith(key) and draft.state != "dispatched"]
+    rids = [rid for side in node.pair.sides.values() for rid in side.by_rid if rid.startswith(key)]
+    if len(drafts) + len(rids) != 1 or not key:
+        found = len(drafts) + len(rids)
+        raise UsageError(
+            f"{key} names {found} releases and drafts" if found else f"no release or draft {key}", remedy="See `entente list releases`."
+        )
+    if drafts:
+        return _draft(node, areas, drafts[0])
+    side_fact = find_release(node.pair, rids[0])
+    if side_fact is None:
+        raise UsageError(f"no release {key}")
+    side, fact = side_fact
+    return _sent(node, areas, fact) if side.party == node.party else _received(node, fact)
+
+
+def _findings(lines: list[bytes]) -> tuple[Finding, ...]:
+    return tuple(msgspec.json.decode(lines[-1], type=list[Finding])) if lines else ()
+
+
+def _gate(node: Ledger, rid: str) -> tuple[Finding, ...]:
+    lines = node.db.journal_of("gate", rid)
+    return tuple(msgspec.json.decode(lines[-1], type=_Gate).findings) if lines else ()
+
+
+class _Gate(msgspec.Struct):
+    findings: list[Finding]
+
+
+class _RefusedLine(msgspec.Struct):
+    sha256: str
+    rule: str
+    article: str
+
+
+def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area: str) -> tuple[Object, ...]:
+    """What crosses, from the sealed bytes themselves, then what does not, from the journal."""
+    found = []
+    secret = node.keys.key(draft.rid)
+    if secret is not None and node.blobs.holds(draft.blob):
+        plaintext = b"".join(unseal_blob(node.blobs, draft.blob, secret[:32]))
+        for body in open_payload(plaintext)[1]:
+            record = areas[area].record_of(body)
+            found.append(Object(record.id, record.type, record.title, crosses=True))
+    titles = {thing.sha256: thing for thing in node.view.things(draft.source)}
+    for data in node.db.journal_of("refused", draft.rid):
+        for line in msgspec.json.decode(data, type=list[_RefusedLine]):
+            thing = titles.get(line.sha256)
+            name, kind, title = (thing.id, thing.type, thing.title) if thing else (line.sha256, "", "")
+            found.append(Object(name, kind, title, crosses=False, rule=line.rule, article=line.article))
+    return tuple(found)
+
+
+def _draft(node: Ledger, areas: Mapping[str, Area], draft: DraftRow) -> Why:
+    core = msgspec.json.decode(draft.core, type=Core)
+    findings = _findings(node.db.journal_of("decision", draft.rid))
+    objects = _own_objects(node, areas, draft, core.area)
+    by = tuple(msgspec.json.decode(data)["by"] for data in node.db.approvals(draft.rid))
+    return Why("draft", draft.rid, 0, draft.state, core.area, core.article, findings, _gate(node, draft.rid), objects, (), by)
+
+
+def _sent(node: Ledger, areas: Mapping[str, Area], fact: ReleaseFact) -> Why:
+    draft = node.db.draft(fact.rid)
+    objects = _own_objects(node, areas, draft, fact.area) if draft is not None else ()
+    by = tuple(msgspec.json.decode(data)["by"] for data in node.db.approvals(fact.rid))
+    return Why(
+        kind="sent", rid=fact.rid, number=fact.number, state=state_of(node, fact), area=fact.area, article=fact.article,
+        findings=_findings(node.db.journal_of("decision", fact.rid)), gate=_gate(node, fact.rid), objects=objects,
+        answers=tuple(answer.outcome for answer in fact.answers), approved_by=by,
+    )  # fmt: skip
+
+
+def _received(node: Ledger, fact: ReleaseFact) -> Why:
+    row = node.db.inbox_row(node.logs[node.partner], fact.idx)
+    objects = tuple(Object(thing.id, thing.type, thing.title, crosses=True) for thing in node.view.things(fact.rid))
+    findings = tuple(msgspec.json.decode(row.findings, type=list[Finding])) if row else ()
+    return Why(
+        kind="received", rid=fact.rid, number=fact.number, state=state_of(node, fact), area=fact.area,
+        article=fact.article, findings=findings, gate=(), objects=objects,
+        answers=tuple(answer.outcome for answer in fact.answers), approved_by=(),
+    )  # fmt: skip
+
+
+def state_of(node: Ledger, fact: ReleaseFact) -> str:
+    """The release's state as this node sees it now; `stored` once the partner's cosignature covers a dispatched one."""
+    own = any(found is fact for found in node.side.releases[fact.number - 1 : fact.number])
+    author = node.side if own else node.other_side
+    other = node.other_side if own else node.side
+    state = release_state(fact, author.size, other.size)
+    if state == "dispatched" and own and fact.idx < node.acknowledged():
+        return "stored"
+    return state
+
+
+def digest_of(hashes: list[str]) -> str:
+    """SHA-256 over the sorted hex digests, end to end: one figure for a set of objects, the same on both sides."""
+    return hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()
