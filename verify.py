@@ -81,7 +81,6 @@ class Report:
     """Collects one line per check, and what the command returns."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self.lines: list[str] = []
         self.faults: list[dict[str, str]] = []
         self.invalid: list[dict[str, str]] = []
@@ -312,7 +311,6 @@ class Tree:
     """A Merkle tree (RFC 6962 2.1) that keeps every complete subtree's hash, so that any earlier root can be had."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self.levels = [bytearray()]
 
     @property
@@ -755,7 +753,6 @@ class Agreements:
     """The agreements a served tree holds, by hash, each read once and held to its name."""
 
     def __init__(self, folder: Folder, report: Report) -> None:
-        """Begin with none read."""
         self.folder, self.report = folder, report
         self.named: dict[str, bool] = {}  # hash: whether the file must be there
         self.known: dict[str, Agreement | None] = {}
@@ -839,40 +836,43 @@ class Register:
                 tree.append(leaf)
         except Fault as fault:
             self.report.fail(self.folder.place(fault.args[0]), fault.args[1])
-        parts: dict[tuple[int, int, int], bytes] = {}
-        stored = Tree()
-        for tile in tiles(note.size):
-            level, number, width = tile
-            try:
-                parts[tile] = self.folder.read(f"{self.side}/tile/{level}/{tile_path(number, width)}", 8_192)
-            except Fault as fault:
-                self.report.fail(self.folder.place(fault.args[0]), fault.args[1])
-                parts[tile] = b""
-            if level == 0 and len(parts[tile]) == 32 * width:
-                for start in range(0, 32 * width, 32):
-                    stored.append(parts[tile][start : start + 32])
+        parts, stored = self._tiles(note.size)
         entries_good = tree.size == note.size and tree.root(note.size) == note.root
         tiles_good = stored.size == note.size and stored.root(note.size) == note.root
         truth = tree if entries_good or not tiles_good else stored
         if not entries_good and not tiles_good:
             self.report.fail(self.place("checkpoint"), "its root is neither that of the entries nor that of the tiles")
-        for index in range(note.size if not entries_good and tiles_good else 0):
-            if tree.part(0, index, 1) not in (stored.part(0, index, 1), b""):
+        for index in range(tree.size if truth is stored else 0):
+            if tree.part(0, index, 1) != stored.part(0, index, 1):
                 path = tile_path(index // 256, min(256, note.size - index // 256 * 256))
-                self.report.fail(
-                    self.place(f"tile/entries/{path}"), f"entry {index} does not hash to its leaf (corruption)"
-                )
+                detail = f"entry {index} does not hash to its leaf (corruption)"
+                self.report.fail(self.place(f"tile/entries/{path}"), detail)
         for (level, number, width), data in parts.items():
             if data != truth.part(8 * level, 256 * number, width):
-                self.report.fail(
-                    self.place(f"tile/{level}/{tile_path(number, width)}"), "not the hashes of the entries"
-                )
+                path = f"tile/{level}/{tile_path(number, width)}"
+                self.report.fail(self.place(path), "not the hashes of the entries")
         self.tree, self.sound = tree, entries_good and self.report.failed == before
         if self.sound:
             self.report.entries += note.size
             self.report.ok(
                 self.folder.place(self.side), f"{note.size} entries and their tiles give root {note.root.hex()[:16]}"
             )
+
+    def _tiles(self, size: int) -> tuple[dict[tuple[int, int, int], bytes], Tree]:
+        """Return every hash tile as stored, and the tree that level 0 makes."""
+        parts: dict[tuple[int, int, int], bytes] = {}
+        stored = Tree()
+        for tile in tiles(size):
+            level, number, width = tile
+            try:
+                parts[tile] = self.folder.read(f"{self.side}/tile/{level}/{tile_path(number, width)}", 8_192)
+            except Fault as fault:
+                self.report.fail(self.folder.place(fault.args[0]), fault.args[1])
+                continue
+            if level == 0 and len(parts[tile]) == 32 * width:
+                for start in range(0, 32 * width, 32):
+                    stored.append(parts[tile][start : start + 32])
+        return parts, stored
 
     def bundles(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield (leaf hash, bytes) of every entry, one bundle in memory at a time."""
@@ -1152,13 +1152,7 @@ class Law:
         revoked = body["revoked"]["from_index"] if "revoked" in body else None
         if revoked is not None and revoked < index:
             raise Invalid("revokes before its own index")
-        person = HANDLE.fullmatch(subject)
-        if parse_key(body["key"], *MACHINES.get(subject, ("ed25519",))) is None:
-            raise Invalid("a key of the wrong algorithm for its subject")
-        if person and (person[1] != self.origin.author or "commitment" not in body or "ceiling" not in body):
-            raise Invalid("a person of the author's has a commitment and a ceiling")
-        if not person and ("commitment" in body or "ceiling" in body):
-            raise Invalid("a machine has neither commitment nor ceiling")
+        person = self._fits(subject, body)
         held = [self.persons[subject]] if subject in self.persons else self.machines.get(subject, [])
         current = held[-1] if held and held[-1].holds(index) else None
         rotated = revoked is None and subject in ("log", "mirror", "tls") and current is not None and current.key != raw
@@ -1176,6 +1170,17 @@ class Law:
             )
         elif all(one.key != raw for one in held):
             self.machines[subject].append(Certified(raw))
+
+    def _fits(self, subject: str, body: dict[str, Any]) -> bool:
+        """Return whether the subject is a person; raise Invalid where key and fields do not fit it."""
+        person = HANDLE.fullmatch(subject)
+        if parse_key(body["key"], *MACHINES.get(subject, ("ed25519",))) is None:
+            raise Invalid("a key of the wrong algorithm for its subject")
+        if person and (person[1] != self.origin.author or "commitment" not in body or "ceiling" not in body):
+            raise Invalid("a person of the author's has a commitment and a ceiling")
+        if not person and ("commitment" in body or "ceiling" in body):
+            raise Invalid("a machine has neither commitment nor ceiling")
+        return person is not None
 
     def _assurance(self, _: int, entry: dict[str, Any], __: dict[str, Any], signed: bytes, ___: str) -> None:
         self._authority(entry, signed)
@@ -1306,17 +1311,21 @@ class Node:
             elif register:
                 report.skip(f"{register.place('checkpoint')}: signatures and entries of an unsound register")
         ours, theirs = laws.get("own"), laws.get("mirror")
-        if ours and ours.begun:
-            self.law = ours
-            own.check_lines(ours, None)
-            if mirror and theirs and theirs.begun:
-                mirror.check_lines(theirs, ours)
-        for register in (own, mirror):
-            begun = register is not None and register.side in laws and laws[register.side].begun
-            if register and not register.signed and (not report.failed or register.sound and not begun):
-                report.fail(register.place("checkpoint"), "not verified: entry 0 certifies no key for its signature")
+        self._heads(ours, theirs)
         expected = self._releases(folder, ours, theirs) | self._agreements(folder, agreements)
         self._files(folder, expected, complete=bool(ours and ours.begun and (not mirror or (theirs and theirs.begun))))
+
+    def _heads(self, ours: Law | None, theirs: Law | None) -> None:
+        """Check the signature lines of both checkpoints; one that could not be checked is a fault."""
+        if ours and ours.begun:
+            self.law = ours
+            ours.register.check_lines(ours, None)
+            if theirs and theirs.begun:
+                theirs.register.check_lines(theirs, ours)
+        for register, law in ((self.own, ours), (self.mirror, theirs)):
+            unnamed = register and register.sound and not (law and law.begun)
+            if register and not register.signed and (unnamed or not self.report.failed):
+                self.report.fail(register.place("checkpoint"), "not verified: entry 0 certifies no key for it")
 
     def _agreements(self, folder: Folder, agreements: Agreements) -> set[str]:
         """Check each named agreement, and return the paths."""
@@ -1340,11 +1349,7 @@ class Node:
         """Check blob, leaves and key of every release of `own`, and return the paths."""
         if ours is None:
             return set()
-        ended = bytearray(ours.size)
-        for origin, spans in theirs.endings if theirs else []:
-            for first, last in spans if origin == ours.origin.name else []:
-                last = min(last, ours.size - 1)
-                ended[first : last + 1] = b"\1" * max(0, last + 1 - first)
+        ended = answered_as_ended(ours, theirs)
         before, here = self.report.failed, 0
         needed: dict[str, Release] = {}
         keys: dict[str, str] = {}
@@ -1392,6 +1397,16 @@ class Node:
             self.report.skip(f"{folder.place('.')}: unknown files below {' '.join(blind)}")
         elif not bad:
             self.report.ok(folder.place(""), f"{len(folder.files)} files, none unknown")
+
+
+def answered_as_ended(ours: Law, theirs: Law | None) -> bytearray:
+    """Return a mark for each of our entries: whether the partner answered it destroyed or returned."""
+    ended = bytearray(ours.size)
+    for origin, spans in theirs.endings if theirs else []:
+        for first, last in spans if origin == ours.origin.name else []:
+            end = min(last + 1, ours.size)
+            ended[first:end] = b"\1" * max(0, end - first)
+    return ended
 
 
 def check_key(folder: Folder, path: str, wanted: str) -> bool:
@@ -1454,24 +1469,22 @@ def compare(keeper: Node, author: Node, report: Report) -> None:
             report.fail(own.folder.place(path), "served before the partner's cosignature covers its release")
 
 
+def read_demo(folder: Path) -> dict[str, str]:
+    """Return each party's folder; raise ValueError or OSError where `demo.json` is not {PARTY: {dir}}."""
+    with Path(path if (path := folder / "demo.json").is_file() else os.devnull).open("rb") as file:
+        table = json.loads(file.read(1 << 20).decode(), object_pairs_hook=_pairs)
+    parties = table if isinstance(table, dict) else {}
+    places = {party: value["dir"] for party, value in parties.items() if isinstance(value, dict) and "dir" in value}
+    good = [re.fullmatch("[A-Z]{2,8}", party) and isinstance(place, str) for party, place in places.items()]
+    if len(good) < 2 or len(good) != len(parties) or not all(good):
+        raise ValueError
+    return {party: os.path.realpath(folder / place) for party, place in places.items()}
+
+
 def verify_demo(folder: Path, report: Report) -> None:
     """Verify every node that `demo.json` names, then each against the others."""
     try:
-        if not (folder / "demo.json").is_file():
-            raise ValueError
-        with (folder / "demo.json").open("rb") as file:
-            table = json.loads(file.read(1 << 20).decode(), object_pairs_hook=_pairs)
-        if not isinstance(table, dict) or len(table) < 2:
-            raise ValueError
-        places = {}
-        for party, value in table.items():
-            if (
-                not re.fullmatch("[A-Z]{2,8}", party)
-                or not isinstance(value, dict)
-                or not isinstance(value.get("dir"), str)
-            ):
-                raise ValueError
-            places[party] = os.path.realpath(folder / value["dir"])
+        places = read_demo(folder)
     except (ValueError, OSError, RecursionError, Invalid):
         report.fail("demo.json", "is not {PARTY: {dir}} for two parties or more")
         return
@@ -1500,7 +1513,7 @@ def heads(folder: Path) -> list[bytes]:
             [*folder.glob(pattern), *folder.glob(f"served/{pattern}"), *folder.glob(f"*/served/{pattern}")]
         ):
             try:
-                with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:
+                with Path(path if path.is_file() else os.devnull).open("rb") as file:
                     found.append(file.read(4_096))
             except OSError:
                 found.append(b"")
@@ -1509,6 +1522,7 @@ def heads(folder: Path) -> list[bytes]:
 
 def verify(folder: Path) -> Report | None:
     """Return the report on `folder`, or None where there is nothing to verify; read again if a live node moved."""
+    report = Report()
     for _ in range(3):
         before, report = [b""], Report()
         try:
@@ -1538,7 +1552,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.pure:
-        global ed25519
+        global ed25519  # noqa: PLW0603  the one switch of this file
         ed25519 = verify_pure
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -156,6 +156,8 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f"## [{entente.__version__}]" in changes
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_every_test_module_says_what_it_proves(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))

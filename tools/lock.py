@@ -35,11 +35,13 @@ Pin = tuple[Requirement, frozenset[str]]
 
 
 def compile_list(name: str, output: Path, *more: str) -> str:
-    """`output` pins what the list `name` must hold, keeping the versions already in it; returns uv's complaint or ""."""
+    """`output` pins what list `name` must hold, keeping the versions in it; returns uv's complaint, or ""."""
     uv = str(Path(sys.executable).parent / "uv")
     command = [uv, *COMPILE, "--no-annotate", "--python", sys.executable, *INPUTS[name], "-o", str(output), *more]
     env = {**os.environ, "UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_HTTP_RETRIES": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, input=f"{UV_WANTED}\n", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, input=f"{UV_WANTED}\n", capture_output=True, text=True, check=False
+    )
     return done.stderr if done.returncode else ""
 
 
@@ -92,7 +94,9 @@ def check() -> int:
             shutil.copyfile(ROOT / name, again)
             complaint = compile_list(name, again)
             if any(sign in complaint for sign in UNREACHABLE):
-                print(f"{name}: not compiled again, the package registry cannot be reached; checked against itself only")
+                print(
+                    f"{name}: not compiled again, the package registry cannot be reached; checked against itself only"
+                )
             elif complaint:
                 faults.append(f"{name}: {complaint}")
             elif again.read_bytes() != (ROOT / name).read_bytes():

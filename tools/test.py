@@ -7,7 +7,7 @@
     ./run test lint                     ruff, the formatter, mypy, import rules, the lock
     ./run test all                      lint, the fast tests, the slow ones
 
-What follows the word goes to pytest: ./run test tests/register -k fork. After -- everything does.
+What follows the word goes to pytest: ./run test tests/register -k proof. After -- everything does.
 """
 
 import subprocess
@@ -34,7 +34,7 @@ def lint_steps() -> dict[str, list[str]]:
     return {
         "ruff check": module("ruff", "check", "--quiet", "--output-format", "concise", "."),
         "ruff format": module("ruff", "format", "--quiet", "--check", "--output-format", "concise", "."),
-        "import rules": [str(Path(sys.executable).parent / "lint-imports")],
+        "import rules": [str(Path(sys.executable).parent / "lint-imports"), "--no-logo"],
         "lock": [sys.executable, str(ROOT / "tools/lock.py"), "--check"],
         "no registry host": module("pytest", "-q", "-p", "no:randomly", HOSTS_TEST),
         "mypy --strict": module("mypy", "--strict", *folders, "run", "verify.py"),
@@ -59,7 +59,7 @@ def tests(kind: str, args: list[str]) -> int:
     args = [arg for index, arg in enumerate(args) if arg != "--" or "--" in args[:index]]
     code = subprocess.run(module("pytest", "-m", kind or FAST, *args), cwd=ROOT, check=False).returncode
     if code == NOTHING_COLLECTED:
-        print(f"No test here is {f'marked {kind}' if kind else 'a fast one'}.", flush=True)
+        print(f"No {kind or 'fast'} test was collected.", flush=True)
         return 0 if kind in MAY_BE_EMPTY else code
     return code
 

@@ -79,7 +79,12 @@ class Demo:
         self.folder, self.agreement, self.bundle, self.say = folder, agreement, bundle, say
         self.states_default = default
         self.seconds: dict[str, float] = {}
-        self.result: dict[str, object] = {}
+        self.objects = {"crossed": 0, "imported": 0, "quarantined": 0, "refused": 0}
+        self.kept = 0
+        self.result: dict[str, object] = {
+            "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "refused": [], "registers": {},
+            "releases": [], "same_answer": False, "seconds": self.seconds, "verified": {},
+        }  # fmt: skip
         self.sides: dict[str, Side] = {}
 
     @contextmanager
@@ -178,7 +183,7 @@ class Demo:
         done = side.node.import_file(_area(side.node.law.law), data, place=self.bundle.name, map_id=map_id)
         bad = done.quarantined
         total = done.records + len(bad)
-        self.result["objects"] = {"crossed": 0, "imported": done.records, "quarantined": len(bad), "refused": 0}
+        self.objects.update(imported=done.records, quarantined=len(bad))
         self.line(
             2, "import", side.code, f"{self.bundle.name}: {total:,} objects, {done.records:,} valid, {len(bad):,} quarantined"
         )
@@ -234,13 +239,14 @@ class Demo:
         except RefusedError as fault:
             self.line(3, "decide", side.code, fault.explain())
             return None
+        self.kept = made.kept
         words = f"{made.kept:,} may cross under Art. {made.core.article}."
         self.line(3, "decide", side.code, f"{words} {len(made.refused):,} may not:" if made.refused else words)
         self._show_refusals([why for _, why in made.refused], {record.sha256: record for record, _ in made.refused})
         if made.mentions:
             who = "object mentions" if made.mentions == 1 else "objects mention"
             self.say(f"{'':22s}{made.mentions:,} crossing {who} a withheld one in prose (view no-prose strips it)")
-        self.result["objects"] = {**self.result["objects"], "crossed": made.kept, "refused": len(made.refused)}  # type: ignore[dict-item]
+        self.objects["refused"] = len(made.refused)
         self.result["refused"] = [
             {"article": why.article, "id": why.id, "reason": why.reason, "rule": why.rule} for _, why in made.refused
         ]
@@ -307,6 +313,7 @@ class Demo:
             receiver.node.pull()
         fact = sender.node.side.release(draft.rid)
         state = sender.node.state_of(fact) if fact is not None else "?"
+        self.objects["crossed"] = same if state == "received" else 0
         self.line(
             7, "answer", f"{receiver.code}→{sender.code}", f'{receiver.code} signed "{state}". {sender.code} now shows {state}'
         )
@@ -321,9 +328,8 @@ class Demo:
         theirs = second.node.reconcile(mine.cut, mine.at)
         same = mine.text == theirs.text
         self.result["same_answer"] = same
-        counts = self.result["objects"]
         self.say(f"{'':26s}{self.sender.code} gave")
-        self.say(f"   {'objects received':22s} {counts['crossed'] if self.result.get('releases') else 0:,} of {counts['crossed']:,}")  # type: ignore[index]
+        self.say(f"   {'objects received':22s} {self.objects['crossed']:,} of {self.kept:,}")
         words = "same answer at both nodes, byte for byte" if same else click.style("the two accounts DIFFER", fg="red")
         self.say(f"   {words:79s}{_sha(mine.sha256)}")
         for side in self.sides.values():
@@ -366,11 +372,6 @@ class Demo:
 
     def run(self) -> int:
         """All steps; the exit code."""
-        empty: dict[str, object] = {
-            "bytes": 0, "digest_received": "", "digest_sent": "", "refused": [], "registers": {}, "releases": [],
-            "same_answer": False,
-        }  # fmt: skip
-        self.result = empty
         with self.step("agree"):
             self.agree()
         self.write_index()
@@ -385,7 +386,6 @@ class Demo:
                 self.cross(draft)
         with self.step("verify"):
             self.account()
-        self.result["seconds"] = self.seconds
         done = bool(self.result["releases"]) and self.result["same_answer"] and not self.result["verified"]["failed"]  # type: ignore[index]
         return 0 if done else 1
 

@@ -16,7 +16,7 @@ from entente.strict import check_sorted_set, convert, parse_time
 from entente.treaty.approval import MAX_APPROVALS, Approval, Core, Sealed
 from entente.treaty.marking import Count, Hex16, Hex32, Hex64, Marking, Wire
 
-Handle = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2,8}/[a-z0-9][a-z0-9-]{0,31}\Z")]
+Handle = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2,8}/[A-Za-z0-9._-]{1,64}\Z")]
 Index = Count
 Span = tuple[Index, Index]
 MACHINE_SUBJECTS = ("kem", "log", "mirror", "tls")

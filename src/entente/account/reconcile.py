@@ -12,8 +12,8 @@ import msgspec
 
 from entente.account.acts import REFUSALS
 from entente.account.state import Pair, ReleaseFact
-from entente.register.entry import parse_entry
 from entente.errors import EntenteError
+from entente.register.entry import parse_entry
 from entente.strict import canonical
 
 

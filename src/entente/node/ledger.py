@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from entente.account.acts import Release
-from entente.account.fold import EMPTY_ROOT, Fold, new_pair
+from entente.account.fold import EMPTY_ROOT, Fold, OnRelease, new_pair
 from entente.account.state import Pair, ReleaseFact, Side
 from entente.account.view import in_force, view_for
 from entente.errors import AgreementError, BehindError, FrozenError, StateError, StoreError
@@ -67,6 +67,7 @@ class Ledger:
         self.served = ServedTree(folder / "served", folder / "tmp")
         self.keys.open_node_key(passphrase)
         self.frozen = ""
+        self.behind = False
         self.accreditation = ""
         self.partner_genesis = ""
         self.laws: dict[str, SignedAgreement] = {}
@@ -158,7 +159,7 @@ class Ledger:
                 )
         saved = self.view.saved_fold()
         fresh = saved is None or saved[0] != self._heads_text()
-        self.fold = Fold(pair if fresh or saved is None else saved[1], self.laws, self._root_at, verify)
+        self.fold = Fold(pair if fresh or saved is None else saved[1], self.laws, self.root_at, verify)
         if fresh:
             self.fold.extend(entries)
         self._start_gate()
@@ -171,13 +172,18 @@ class Ledger:
     def _heads_text(self) -> str:
         return heads_text({party: (tree.size, tree.root().hex()) for party, tree in self.trees.items()})
 
-    def _root_at(self, party: str, size: int) -> str | None:
+    def root_at(self, party: str, size: int) -> str | None:
+        """The hex root of a register at a size, or None if this node holds less of it."""
         tree = self.trees[party]
         return tree.root(size).hex() if size <= tree.size else None
 
     def _start_gate(self) -> None:
         """Nothing is signed on a database that is behind what this node signed before."""
-        self.frozen = ""
+        evidence = self.folder / "evidence"
+        self.frozen = f"two signed heads contradict each other; see {evidence}" if evidence.is_dir() else ""
+        self.behind = False
+        if self.frozen:
+            return
         for name, party in ((self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)):
             head = self.heads.get(name)
             if head is None:
@@ -187,6 +193,7 @@ class Ledger:
             tree = self.trees[party]
             if head.size > tree.size:
                 self.frozen = f"node.db holds {tree.size} entries of {name}, but {head.size} were signed: it is older"
+                self.behind = True
             elif tree.root(head.size).hex() != head.root:
                 self.frozen = f"node.db is another history of {name} than the one signed at {head.size}"
 
@@ -355,11 +362,17 @@ class Ledger:
     # Mirroring the partner's register
 
     def take_partner(
-        self, data: Sequence[bytes], growth: Growth, note: NoteRow, also: Callable[[], None] | None = None
+        self,
+        data: Sequence[bytes],
+        growth: Growth,
+        note: NoteRow,
+        on_release: OnRelease,
+        also: Callable[[], None],
     ) -> None:
         """The partner's verified entries and signed head are stored, folded, cosigned and served.
 
-        `also` writes what belongs to the same transaction; it is called after the fold has the entries.
+        `on_release` meets each release as the fold does; `also` writes what belongs to the same transaction, after the fold
+        has the entries.
         """
         self.check_may_sign()
         party = self._other
@@ -367,12 +380,13 @@ class Ledger:
         old = tree.size
         tree.take(growth)
         try:
+            self.fold.on_release = on_release
             self.fold.extend({party: data})
+            self.fold.on_release = None
             with self.db.transaction():
                 self.db.append(log_id, old, data, growth.root.hex())
                 self.db.put_note(log_id, "partner", note)
-                if also is not None:
-                    also()
+                also()
         except BaseException:
             self.reload()
             raise

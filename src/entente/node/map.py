@@ -4,12 +4,11 @@ import msgspec
 
 from entente.account.acts import act_message
 from entente.errors import FormatError, RefusedError
-from entente.keys import Signer, verify
+from entente.keys import Signer, digest, verify
 from entente.node.ledger import Ledger
 from entente.register.entry import Sig
 from entente.strict import canonical, encode
 from entente.treaty.marking import MarkingMap
-from entente.keys import digest
 
 
 def map_message(node: Ledger, found: MarkingMap) -> bytes:

@@ -133,9 +133,9 @@ class Node(Ledger):
         sizes = _parse_cut(cut, order, entries).sizes if cut else closed_cut(entries, limits).sizes
         pair = new_pair(self.law.law)
         part = {party: entries[party][: sizes[party]] for party in order}
-        Fold(pair, self.laws, self._root_at, verify).extend(part)
+        Fold(pair, self.laws, self.root_at, verify).extend(part)
         moment = at or max((_at(data) for found in part.values() for data in found), default="")
-        roots = {party: self._root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
+        roots = {party: self.root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
         text = reconcile(pair, roots, self.law.hash, moment)
         digest = msgspec.json.decode(text.rstrip(b"\n").rpartition(b"\n")[2])["sha256"]
         return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)

@@ -10,8 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from entente.account.acts import Genesis, Release, parse_body
-from entente.account.state import Side
+from entente.account.acts import Genesis, parse_body
 from entente.errors import (
     BehindError,
     CorruptionError,
@@ -21,17 +20,18 @@ from entente.errors import (
     VerificationError,
 )
 from entente.keys import key_id, verify
+from entente.node.heal import heal
+from entente.node.inbox import judge, store_inbox
 from entente.node.ledger import Ledger, mirror_name
 from entente.node.receive import Held, Validate, open_release
 from entente.node.served import Reader, bundle_path
 from entente.register import note as notes
 from entente.register.checkpoint import Checkpoint, open_mirror, open_own, parse_text
-from entente.register.entry import Entry, parse_entry, signed_message
+from entente.register.entry import parse_entry, signed_message
 from entente.register.tiles import Tile, split
 from entente.register.tree import Growth, leaf_hash, leaf_hashes, root_of
 from entente.store.node_db import InboxRow, NoteRow
 from entente.strict import canonical, parse_time
-from entente.treaty.decision import Decision, Request, decide, sealed_ref
 
 MAX_NOTE = 4096
 MAX_BUNDLE = 256 * (2 + 65_535)
@@ -59,6 +59,8 @@ def pull(
     Raises: PartnerError (away: nothing changed, try later), CorruptionError (fetch again), BehindError (the partner shows less
     than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
     """
+    if node.behind:
+        heal_from(node, tree)
     new = pull_register(node, tree)
     pull_mirror(node, tree)
     opened, refused, waiting = [], [], []
@@ -114,9 +116,9 @@ def pull_register(node: Ledger, tree: Reader) -> int:
         node.db.put_note(node.logs[node.partner], "partner", NoteRow(head.size, head.root.hex(), data))
         return 0
     growth, entries = _fetch(node, tree, head, data)
-    rows = _judged(node)
+    rows, on_release = judge(node, node.pair)
     row = NoteRow(head.size, head.root.hex(), data)
-    node.take_partner(entries, growth, row, also=lambda: _store_inbox(node, rows))
+    node.take_partner(entries, growth, row, on_release, also=lambda: store_inbox(node, node.pair, rows))
     return len(entries)
 
 
@@ -126,7 +128,7 @@ def _genesis_key(node: Ledger, tree: Reader, data: bytes) -> str:
     claimed = parse_text(notes.parse(data).text)
     if claimed.size == 0:
         raise PartnerError("the partner's register is empty")
-    first = _bundle(tree, Tile(0, 0, min(256, claimed.size)))[0]
+    first = _bundle(tree, "own", Tile(0, 0, min(256, claimed.size)))[0]
     entry = parse_entry(first, place="own entry 0")
     if node.partner_genesis and leaf_hash(first).hex() != node.partner_genesis:
         raise VerificationError("entry 0 is not the one in the pairing file", place=side.origin)
@@ -173,14 +175,13 @@ def _fetch(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> tuple[G
     mirror = node.trees[node.partner]
     first = mirror.size // 256
     tiles = [Tile(0, i, min(256, head.size - 256 * i)) for i in range(first, -(-head.size // 256))]
-    hashes = b"".join(_tile(tree, tile) for tile in tiles)
-    skip = 32 * (mirror.size - 256 * first)
-    growth = mirror.grown(hashes[skip:])
+    hashes = b"".join(_tile(tree, "own", tile) for tile in tiles)
+    growth = mirror.grown(hashes[32 * (mirror.size - 256 * first) :])
     if growth.root != head.root:
         _whose_fault(node, tree, head, data)
     entries: list[bytes] = []
     for tile in tiles:
-        bundle = _bundle(tree, tile)
+        bundle = _bundle(tree, "own", tile)
         start = 32 * 256 * (tile.index - first)
         if leaf_hashes(bundle) != hashes[start : start + 32 * tile.width]:
             raise CorruptionError("an entry does not match its leaf", place=bundle_path("own", tile), remedy="Fetch it again.")
@@ -191,28 +192,28 @@ def _fetch(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> tuple[G
 def _whose_fault(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> None:
     """The head does not extend our mirror by the tiles shown: damaged tiles, or a fork. All tiles tell which."""
     every = [Tile(0, i, min(256, head.size - 256 * i)) for i in range(-(-head.size // 256))]
-    hashes = b"".join(_tile(tree, tile) for tile in every)
+    hashes = b"".join(_tile(tree, "own", tile) for tile in every)
     if root_of(hashes[i : i + 32] for i in range(0, len(hashes), 32)) != head.root:
         raise CorruptionError("tiles do not give the signed root", place="own/tile/0", remedy="Fetch them again.")
     _evidence(node, node.partner, data)
 
 
-def _tile(tree: Reader, tile: Tile) -> bytes:
+def _tile(tree: Reader, prefix: str, tile: Tile) -> bytes:
     """The level-0 tile at its width; a missing partial one is cut from the full one."""
-    data = tree.get(f"own/{tile.path}", 32 * 256)
+    data = tree.get(f"{prefix}/{tile.path}", 32 * 256)
     if data is None:
-        data = _get(tree, f"own/{tile.full.path}", 32 * 256)
+        data = _get(tree, f"{prefix}/{tile.full.path}", 32 * 256)
     if len(data) < 32 * tile.width:
-        raise CorruptionError("a tile is too short", place=f"own/{tile.path}", remedy="Fetch it again.")
+        raise CorruptionError("a tile is too short", place=f"{prefix}/{tile.path}", remedy="Fetch it again.")
     return data[: 32 * tile.width]
 
 
-def _bundle(tree: Reader, tile: Tile) -> list[bytes]:
+def _bundle(tree: Reader, prefix: str, tile: Tile) -> list[bytes]:
     """The entries beside a level-0 tile; a missing partial bundle is cut from the full one."""
-    data = tree.get(bundle_path("own", tile), MAX_BUNDLE)
+    data = tree.get(bundle_path(prefix, tile), MAX_BUNDLE)
     if data is not None:
         return split(data, tile.width)
-    return split(_get(tree, bundle_path("own", tile.full), MAX_BUNDLE), 256)[: tile.width]
+    return split(_get(tree, bundle_path(prefix, tile.full), MAX_BUNDLE), 256)[: tile.width]
 
 
 def _get(tree: Reader, path: str, limit: int) -> bytes:
@@ -220,52 +221,6 @@ def _get(tree: Reader, path: str, limit: int) -> bytes:
     if data is None:
         raise CorruptionError("a file that the checkpoint needs is missing", place=path, remedy="Fetch it again.")
     return data
-
-
-class _Judged(msgspec.Struct):
-    idx: int
-    kind: str
-    rid: str
-    decision: Decision | None
-
-
-def _judged(node: Ledger) -> list[_Judged]:
-    """A list that the fold fills with each rank-2 entry of the partner, decided in its own causal past."""
-    rows: list[_Judged] = []
-
-    def on_release(side: Side, idx: int, entry: Entry, body: Release) -> None:
-        if side.party != node.partner:
-            return
-        request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-        law = node.laws[entry.agreement]
-        view = node.view_of(side.party, entry.seen.size, request, law)
-        rows.append(_Judged(idx, "release", body.core.rid, decide(law.law, view, request, verify)))
-
-    node.fold.on_release = on_release
-    return rows
-
-
-def _store_inbox(node: Ledger, rows: list[_Judged]) -> None:
-    """Each rank-2 entry waits to be processed; a refused release already has its outcome."""
-    node.fold.on_release = None
-    log_id = node.logs[node.partner]
-    known = {row.idx for row in rows}
-    start = rows[0].idx if rows else 0
-    for idx in node.other_side.rank2_between(start, node.other_side.size):
-        if idx not in known and node.db.inbox_row(log_id, idx) is None:
-            rows.append(_Judged(idx, "act", "", None))
-    for row in sorted(rows, key=lambda row: row.idx):
-        permit = row.decision is None or row.decision.permit
-        findings = canonical(msgspec.to_builtins(row.decision.findings)) if row.decision else b"[]"
-        refusal = row.decision.refusals[0] if row.decision and not permit else None
-        node.db.add_inbox(
-            InboxRow(
-                log_id=log_id, idx=row.idx, kind=row.kind, rid=row.rid, permit=int(permit), findings=findings,
-                outcome="not_permitted" if refusal else None,
-                reason=f"{refusal.rule}, Art. {refusal.article}: {refusal.observed}" if refusal else "",
-                answered=0,
-            )  # fmt: skip
-        )
 
 
 # The partner's mirror of ours
@@ -282,19 +237,33 @@ def pull_mirror(node: Ledger, tree: Reader) -> None:
         return
     cosigner = mirror_name(node.law.law.id, other.party)
     head = open_mirror(data, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint
-    mine = node.trees[node.party]
-    if head.size > mine.size:
-        _heal(node, tree, head)
+    if head.size > node.trees[node.party].size:
+        heal_from(node, tree)
     if node.trees[node.party].root(head.size) != head.root:
         _evidence(node, node.party, data)
     node.db.put_note(node.logs[node.party], "acknowledged", NoteRow(head.size, head.root.hex(), data))
     node.publish_releases()
 
 
-def _heal(node: Ledger, tree: Reader, head: Checkpoint) -> None:
-    raise BehindError(
-        f"this node holds {node.trees[node.party].size} of its own entries, the partner cosigned {head.size}",
-        place=node.side.origin,
-        remedy="Heal from the partner's mirror before anything is signed.",
-    )
+def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:
+    """Our own entries and the partner's come back from the partner's tree; see `heal`."""
+    own, other = node.side, node.other_side
+    shown, theirs = tree.get("mirror/checkpoint", MAX_NOTE), tree.get("own/checkpoint", MAX_NOTE)
+    if shown is None or theirs is None or own.log_key is None or other.log_key is None or other.mirror_key is None:
+        raise BehindError(node.frozen, place=own.origin, remedy="Wait until the partner's tree is there, then pull again.")
+    cosigner = mirror_name(node.law.law.id, other.party)
+    heads = {
+        other.party: ("own", open_own(theirs, other.origin, other.log_key)),
+        own.party: ("mirror", open_mirror(shown, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint),
+    }
+    return heal(node, heads, lambda prefix, party, head: _after(tree, prefix, node.trees[party].size, head.size))
 
+
+def _after(tree: Reader, prefix: str, held: int, size: int) -> tuple[bytes, list[bytes]]:
+    """Leaf hashes and entries of a served register from index `held` to `size`."""
+    first = held // 256
+    tiles = [Tile(0, i, min(256, size - 256 * i)) for i in range(first, -(-size // 256))]
+    hashes = b"".join(_tile(tree, prefix, tile) for tile in tiles)
+    entries = [entry for tile in tiles for entry in _bundle(tree, prefix, tile)]
+    skip = held - 256 * first
+    return hashes[32 * skip :], entries[skip:]

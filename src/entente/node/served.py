@@ -96,7 +96,7 @@ class ServedTree:
 
 
 class FolderTree:
-    """A partner's served tree as a folder: on the same disk, or on a stick."""
+    """A partner's served tree as a folder: on the same disk, or on a stick. No link in it is followed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,25 +107,21 @@ class FolderTree:
             raise PartnerError(
                 "the partner's tree is not there", place=str(self.folder), remedy="Is the folder mounted? Try again later."
             )
-        target = self.folder / path
-        try:
-            with target.open("rb") as file:
-                data = file.read(limit + 1)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
-        except OSError as fault:
-            raise PartnerError(str(fault), place=path) from None
-        if len(data) > limit:
+        data = self.range(path, 0, limit + 1)
+        if data is not None and len(data) > limit:
             raise FormatError(f"more than the {limit} bytes it may have", place=path)
         return data
 
     def range(self, path: str, start: int, length: int) -> bytes | None:
         """Up to `length` bytes of the file from `start`, or None if it is not served."""
+        target = self.folder / path
         try:
-            with (self.folder / path).open("rb") as file:
+            if target.resolve() != self.folder.resolve() / path or not target.is_file():
+                return None
+            with target.open("rb") as file:
                 file.seek(start)
                 return file.read(length)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except FileNotFoundError:
             return None
         except OSError as fault:
             raise PartnerError(str(fault), place=path) from None

@@ -71,6 +71,7 @@ _intents = (
     .where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.outcome.is_not(None), t.inbox.c.answered == 0)
     .order_by(t.inbox.c.idx)
 )
+_inbox_size = select(func.count()).select_from(t.inbox).where(t.inbox.c.log_id == bindparam("b_log"))
 _inbox_row = select(t.inbox).where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.idx == bindparam("b_idx"))
 _set_outcome = (
     update(t.inbox)
@@ -270,6 +271,11 @@ class NodeDb(Database):
     def add_inbox(self, row: InboxRow) -> None:
         """A rank-2 entry of the partner waits to be processed and answered."""
         self.run(_add_inbox, **msgspec.structs.asdict(row))
+
+    def inbox_size(self, log_id: int) -> int:
+        """How many rank-2 entries of the partner have a row; they stand in the order of the register."""
+        row = self.one(_inbox_size, b_log=log_id)
+        return int(row[0]) if row else 0
 
     def pending(self, log_id: int) -> list[InboxRow]:
         """Entries without an outcome, in order."""

@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from entente.keys import Verifier, digest
+from entente.keys import SUITE_ALGORITHM, Verifier, digest
 from entente.strict import encode
-from entente.keys import SUITE_ALGORITHM
 from entente.treaty.agreement import DECIDE_RULES, Agreement, Row, Terms
 from entente.treaty.approval import Approval, Core, Sealed, approval_message
 from entente.treaty.marking import Marking

@@ -1,0 +1,63 @@
+"""Heal: a node whose database is older than what it signed takes its own entries back from the partner's mirror.
+
+Only what bears our own log signature and gives its root is taken. Nothing is signed until the database has reached every
+head that heads.db remembers; if the partner has not the rest either, the node stays read-only and an epoch is the way out.
+Source: design core-spec, start gate.
+"""
+
+from collections.abc import Callable
+
+from entente.account.fold import Fold, new_pair
+from entente.account.state import Pair
+from entente.errors import BehindError, CorruptionError
+from entente.keys import verify
+from entente.node.inbox import judge, store_inbox
+from entente.node.ledger import Ledger
+from entente.register.checkpoint import Checkpoint
+from entente.register.tree import leaf_hashes
+from entente.strict import canonical
+
+Fetch = Callable[[str, str, Checkpoint], tuple[bytes, list[bytes]]]
+
+
+def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint]], fetch: Fetch) -> dict[str, int]:
+    """Both registers reach the heads shown, entry by entry proven; returns how many entries of each came back.
+
+    Args:
+        heads: for each party, the prefix of the partner's tree that serves its register, and the verified head there.
+        fetch: (prefix, party, head) → (leaf hashes, entries) after what this node holds.
+    Raises: CorruptionError (fetch again), BehindError (the partner has not all that we signed: read-only until an epoch).
+    """
+    back = {}
+    for party, (prefix, head) in heads.items():
+        tree, log_id = node.trees[party], node.logs[party]
+        if head.size <= tree.size:
+            back[party] = 0
+            continue
+        hashes, entries = fetch(prefix, party, head)
+        growth = tree.grown(hashes)
+        if growth.root != head.root or leaf_hashes(entries) != hashes:
+            raise CorruptionError("does not give the signed root", place=prefix, remedy="Fetch it again.")
+        with node.db.transaction():
+            node.db.append(log_id, tree.size, entries, growth.root.hex())
+        back[party] = len(entries)
+    node.reload()
+    if node.behind:
+        raise BehindError(node.frozen, place=node.side.origin, remedy="Nobody has the rest: an epoch signed by both is needed.")
+    _catch_up(node)
+    node.db.journal(node.now(), "healed", node.party, canonical(back))
+    return back
+
+
+def _catch_up(node: Ledger) -> None:
+    """Inbox and drafts say what the healed registers say."""
+    pair: Pair = new_pair(node.law.law)
+    rows, on_release = judge(node, pair)
+    entries = {party: node.db.entries(node.logs[party]) for party in pair.sides}
+    Fold(pair, node.laws, node.root_at, verify, on_release).extend(entries)
+    with node.db.transaction():
+        store_inbox(node, pair, rows)
+        for draft in node.db.drafts():
+            if draft.rid in node.side.by_rid and draft.state != "dispatched":
+                node.db.set_draft(draft.rid, "dispatched")
+    node.publish_releases()
