@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-import pysqlite3.dbapi2 as sqlite
 
 from entente import __version__
 from entente.app import AREAS, validate
@@ -26,7 +25,7 @@ from entente.node.propose import Wish
 from entente.node.served import FolderTree
 from entente.node.verify import find_folders, verify_folders
 from entente.place import last_demo
-from entente.store.sqlite import OLDEST
+from entente.store.sqlite import sqlite_version
 from entente.treaty.agreement import holes, parse_agreement
 from entente.treaty.decision import Finding
 
@@ -44,7 +43,9 @@ def _default_node() -> Path:
 def node_verb(verb: F) -> F:
     """Give a command --node and --json."""
     verb = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(verb)
-    return click.option("--node", "folder", type=FOLDER, help="The node's folder. Default: the last demo's first party.")(verb)
+    return click.option(
+        "--node", "folder", type=FOLDER, help="The node's folder. Default: the last demo's first party."
+    )(verb)
 
 
 @contextmanager
@@ -93,7 +94,9 @@ def main() -> None:
 @main.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--party", required=True, help="This party's code in the agreement.")
-@click.option("--passphrase-file", type=FILE, required=True, help="Locks the node's keys; copied into the folder, mode 0600.")
+@click.option(
+    "--passphrase-file", type=FILE, required=True, help="Locks the node's keys; copied into the folder, mode 0600."
+)
 @click.option("--partner-tree", default="", help="Where the partner's served tree is read (a folder).")
 def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str) -> None:
     """Make an empty node in FOLDER: its own stores and machine keys, no agreement yet."""
@@ -107,18 +110,30 @@ def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str) -
 @main.command()
 @click.argument("agreement", type=FILE)
 @click.argument("signatures", type=FILE)
-@click.option("--authority", "authority_file", type=FILE, required=True, help="The authority's locked key (`entente key new`).")
+@click.option(
+    "--authority", "authority_file", type=FILE, required=True, help="The authority's locked key (`entente key new`)."
+)
 @click.option("--authority-passphrase-file", type=FILE, required=True)
 @node_verb
 def init(
-    agreement: Path, signatures: Path, authority_file: Path, authority_passphrase_file: Path, folder: Path | None, *, as_json: bool
+    agreement: Path,
+    signatures: Path,
+    authority_file: Path,
+    authority_passphrase_file: Path,
+    folder: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Found this party's register under AGREEMENT, which both authorities have signed in SIGNATURES (DSSE)."""
     authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
     with opened(folder) as node:
         signed = setup.found(node, agreement.read_bytes(), signatures.read_bytes(), authority)
         genesis = setup.genesis_hash(node)
-    show(as_json, {"agreement": signed.hash, "genesis": genesis}, f"agreement {signed.hash}\ngenesis   {genesis} (for the pairing file)")
+    show(
+        as_json,
+        {"agreement": signed.hash, "genesis": genesis},
+        f"agreement {signed.hash}\ngenesis   {genesis} (for the pairing file)",
+    )
 
 
 @main.command()
@@ -152,7 +167,12 @@ def key_list(folder: Path | None, *, as_json: bool) -> None:
     """List the persons' keys held here and how they are certified."""
     with opened(folder) as node:
         rows = [
-            {"handle": handle, "revoked": fact.revoked_from is not None, "roles": fact.person.roles, "until": fact.person.until}
+            {
+                "handle": handle,
+                "revoked": fact.revoked_from is not None,
+                "roles": fact.person.roles,
+                "until": fact.person.until,
+            }
             for handle, fact in sorted(node.side.persons.items())
         ]
     text = "\n".join(f"{r['handle']:20s} {', '.join(r['roles']):20s} until {r['until']}" for r in rows)  # type: ignore[arg-type]
@@ -165,7 +185,9 @@ def key_list(folder: Path | None, *, as_json: bool) -> None:
 @click.option("--areas", required=True, help="Comma-separated areas.")
 @click.option("--ceiling", required=True)
 @click.option("--until", required=True, help="YYYY-MM-DDTHH:MMZ")
-@click.option("--national-id-file", type=FILE, required=True, help="One natural person, one id: it never leaves the node.")
+@click.option(
+    "--national-id-file", type=FILE, required=True, help="One natural person, one id: it never leaves the node."
+)
 @click.option("--password-file", type=FILE, help="The person's password; asked for if left out.")
 @click.option("--authority", "authority_file", type=FILE, required=True)
 @click.option("--authority-passphrase-file", type=FILE, required=True)
@@ -194,7 +216,14 @@ def person(
 @click.option("--authority-passphrase-file", type=FILE, required=True)
 @node_verb
 def assure(
-    level: str, areas: str, until: str, authority_file: Path, authority_passphrase_file: Path, folder: Path | None, *, as_json: bool
+    level: str,
+    areas: str,
+    until: str,
+    authority_file: Path,
+    authority_passphrase_file: Path,
+    folder: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """State that this party can protect up to LEVEL in these areas: without it the partner may release nothing to us."""
     authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
@@ -220,13 +249,20 @@ def agreement_check(path: Path, *, as_json: bool) -> None:
     law = signed.law
     found = [{"article": article, "hole": words} for words, article in holes(law)]
     lines = [f"{law.id}, version {law.version}: {' and '.join(law.parties)}{', an exercise' if law.exercise else ''}"]
-    lines.append(f"from {law.start} to {law.end}, then renewed by {law.renew_years} year(s) unless {law.notice_days} days' notice")
-    lines += [f"{row.level} ({code}) = {row.equivalent}  Art. {row.article}" for code in law.parties[:1] for row in law.rows[code].values()]
+    lines.append(
+        f"from {law.start} to {law.end}, then renewed by {law.renew_years} year(s) unless {law.notice_days} days' notice"
+    )
+    lines += [
+        f"{row.level} ({code}) = {row.equivalent}  Art. {row.article}"
+        for code in law.parties[:1]
+        for row in law.rows[code].values()
+    ]
     for name, terms in law.areas.items():
         withheld = ", ".join(f"{row.type} (Art. {row.article})" for row in terms.withhold or ())
         lines.append(
             f"{name}: {', '.join(terms.formats or ())} under Art. {', '.join(terms.articles or ())}; "
-            f"{terms.approvals} approval(s) by {', '.join(terms.roles or ())}" + (f"; withheld: {withheld}" if withheld else "")
+            f"{terms.approvals} approval(s) by {', '.join(terms.roles or ())}"
+            + (f"; withheld: {withheld}" if withheld else "")
         )
     lines += [f"{article}: {words} ({strength})" for article, (words, strength) in law.statements.items()]
     lines += [f"hole: {item['hole']}" + (f"  Art. {item['article']}" if item["article"] else "") for item in found]
@@ -238,7 +274,12 @@ def agreement_check(path: Path, *, as_json: bool) -> None:
 @click.argument("path", type=FILE)
 @click.option("--authority", "authority_file", type=FILE, required=True)
 @click.option("--authority-passphrase-file", type=FILE, required=True)
-@click.option("--signatures", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The DSSE file; added to if there.")
+@click.option(
+    "--signatures",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The DSSE file; added to if there.",
+)
 def agreement_sign(path: Path, authority_file: Path, authority_passphrase_file: Path, signatures: Path) -> None:
     """Add an authority's signature over PATH's exact bytes to the DSSE file."""
     authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
@@ -252,7 +293,9 @@ def agreement_sign(path: Path, authority_file: Path, authority_passphrase_file: 
 @click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
 @click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
 @node_verb
-def map_(path: Path, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool) -> None:
+def map_(
+    path: Path, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
+) -> None:
     """Sign a marking map (JSON: agreement, area, rows, default?) so that imports can be read by it."""
     with opened(folder) as node:
         found = setup.parse_map(path.read_bytes(), place=path.name)
@@ -263,7 +306,10 @@ def map_(path: Path, handles: tuple[str, ...], passwords: tuple[Path, ...], fold
 
 def _signers(node: Node, handles: tuple[str, ...], passwords: tuple[Path, ...]) -> list[tuple[str, Any]]:
     files: list[Path | None] = [*passwords, *([None] * len(handles))]
-    return [(handle, node.person_signer(handle, password_of(handle, path))) for handle, path in zip(handles, files, strict=False)]
+    return [
+        (handle, node.person_signer(handle, password_of(handle, path)))
+        for handle, path in zip(handles, files, strict=False)
+    ]
 
 
 # A release, from import to answer
@@ -293,7 +339,15 @@ def import_(path: Path, area: str, map_id: str, folder: Path | None, *, as_json:
 @click.option("--copies", type=int, default=1, show_default=True)
 @node_verb
 def propose(
-    source: str, author: str, article: str, view: str, retain_days: int, copies: int, folder: Path | None, *, as_json: bool
+    source: str,
+    author: str,
+    article: str,
+    view: str,
+    retain_days: int,
+    copies: int,
+    folder: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Freeze what may cross from an import into a draft; nothing leaves."""
     with opened(folder) as node:
@@ -312,7 +366,9 @@ def propose(
 @click.option("--role", required=True, help="In which of the area's roles.")
 @click.option("--password-file", type=FILE)
 @node_verb
-def approve(rid: str, handle: str, role: str, password_file: Path | None, folder: Path | None, *, as_json: bool) -> None:
+def approve(
+    rid: str, handle: str, role: str, password_file: Path | None, folder: Path | None, *, as_json: bool
+) -> None:
     """Sign a draft's exact bytes. The author cannot."""
     with opened(folder) as node:
         signer = node.person_signer(handle, password_of(handle, password_file))
@@ -410,11 +466,24 @@ def _rows(node: Node, what: str) -> list[dict[str, object]]:
     if what == "drafts":
         return [{"rid": d.rid, "state": d.state, "author": d.author, "at": d.at} for d in node.db.drafts()]
     if what == "imports":
-        return [{"source": s.id, "at": s.at, "area": s.area, "count": s.count, "quarantined": s.quarantined} for s in node.db.sources()]
+        return [
+            {"source": s.id, "at": s.at, "area": s.area, "count": s.count, "quarantined": s.quarantined}
+            for s in node.db.sources()
+        ]
     if what == "inbox":
-        return [{"idx": r.idx, "kind": r.kind, "rid": r.rid, "reason": r.reason} for r in node.db.pending(node.logs[node.partner])]
+        return [
+            {"idx": r.idx, "kind": r.kind, "rid": r.rid, "reason": r.reason}
+            for r in node.db.pending(node.logs[node.partner])
+        ]
     return [
-        {"from": side.party, "number": fact.number, "state": node.state_of(fact), "area": fact.area, "records": fact.records, "rid": fact.rid}
+        {
+            "from": side.party,
+            "number": fact.number,
+            "state": node.state_of(fact),
+            "area": fact.area,
+            "records": fact.records,
+            "rid": fact.rid,
+        }
         for side in node.pair.sides.values()
         for fact in side.releases
     ]
@@ -430,21 +499,28 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             side.party: {"entries": side.size, "invalid": len(side.invalid), "releases": len(side.releases)}
             for side in node.pair.sides.values()
         }
-        built = {article: name for name, terms in law.areas.items() if name in AREAS for article in terms.articles or ()}
+        built = {
+            article: name for name, terms in law.areas.items() if name in AREAS for article in terms.articles or ()
+        }
         statements = [
-            {"article": a, "area": built.get(a, ""), "strength": s, "words": w, "works": a in built} for a, (w, s) in law.statements.items()
+            {"article": a, "area": built.get(a, ""), "strength": s, "words": w, "works": a in built}
+            for a, (w, s) in law.statements.items()
         ]
         value = {
             "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise, "frozen": node.frozen,
             "party": node.party, "registers": registers, "statements": statements,
         }  # fmt: skip
         lines = [f"{node.party} under {law.id} version {law.version}{' · EXERCISE' if law.exercise else ''}"]
-        lines += [f"  {p}: {r['entries']} entries, {r['releases']} releases, {r['invalid']} invalid" for p, r in registers.items()]
+        lines += [
+            f"  {p}: {r['entries']} entries, {r['releases']} releases, {r['invalid']} invalid"
+            for p, r in registers.items()
+        ]
         lines.append(f"  the partner has cosigned {node.acknowledged()} of our entries")
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
         lines += [
-            f"  Art. {s['article']:6s} {s['strength']:10s} {'works' if s['works'] else 'not built yet':14s} {s['words']}" for s in statements
+            f"  Art. {s['article']:6s} {s['strength']:10s} {'works' if s['works'] else 'not built yet':14s} {s['words']}"
+            for s in statements
         ]
     show(as_json, value, "\n".join(lines))
 
@@ -494,7 +570,7 @@ def doctor(*, as_json: bool) -> None:
     disk = shutil.disk_usage(Path.cwd())
     checks = [
         ("python", platform.python_version(), sys.version_info >= (3, 11)),
-        ("sqlite", sqlite.sqlite_version, sqlite.sqlite_version_info >= OLDEST),
+        ("sqlite", *sqlite_version()),
         ("disk", f"{disk.free // 2**20:,} MiB free", disk.free > 2**30),
         ("areas", ", ".join(AREAS), bool(AREAS)),
     ]

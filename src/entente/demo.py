@@ -40,7 +40,10 @@ FORMAT = "stix-2.1"
 AUTHOR_AND_APPROVERS = (("rao", "nair", "iyer"), ("kim", "lee", "park"))
 MITRE_STATEMENT = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"
 MITRE_IDENTITY = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5"
-TLP_CLEAR = ("marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9", "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487")
+TLP_CLEAR = (
+    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+    "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
+)
 SHOWN_REFUSALS = 6
 WORDS = {
     "withhold": "objects of this type are withheld",
@@ -75,7 +78,9 @@ class Side(msgspec.Struct):
 class Demo:
     """Steps 1 to 7 on two nodes; each prints what it did and adds to the result."""
 
-    def __init__(self, folder: Path, agreement: Path, bundle: Path, *, default: bool, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, agreement: Path, bundle: Path, *, default: bool, say: Callable[[str], None]
+    ) -> None:
         self.folder, self.agreement, self.bundle, self.say = folder, agreement, bundle, say
         self.states_default = default
         self.seconds: dict[str, float] = {}
@@ -119,7 +124,9 @@ class Demo:
         (self.folder / "agreement.toml").write_bytes(data)
         (self.folder / "agreement.dsse.json").write_bytes(envelope)
         for place, code in enumerate(law.parties):
-            self.sides[code] = self._side(law, code, AUTHOR_AND_APPROVERS[place], data, envelope, authorities[code])
+            self.sides[code] = self._side(
+                law, code, AUTHOR_AND_APPROVERS[place], authorities[code], data=data, envelope=envelope
+            )
         for code, side in self.sides.items():
             other = self.sides[law.other(code)].node
             settings = msgspec.structs.replace(side.node.settings, partner_genesis=setup.genesis_hash(other))
@@ -135,7 +142,7 @@ class Demo:
                 self.say(f"{'':22s}hole: {words}{' ' * max(1, 54 - _width(words))}Art. {article}")
 
     def _side(
-        self, law: Agreement, code: str, names: tuple[str, ...], data: bytes, envelope: bytes, authority: SoftSigner
+        self, law: Agreement, code: str, names: tuple[str, ...], authority: SoftSigner, *, data: bytes, envelope: bytes
     ) -> Side:
         folder = self.folder / code
         passphrase = secrets.token_urlsafe(24).encode()
@@ -185,10 +192,15 @@ class Demo:
         total = done.records + len(bad)
         self.objects.update(imported=done.records, quarantined=len(bad))
         self.line(
-            2, "import", side.code, f"{self.bundle.name}: {total:,} objects, {done.records:,} valid, {len(bad):,} quarantined"
+            2,
+            "import",
+            side.code,
+            f"{self.bundle.name}: {total:,} objects, {done.records:,} valid, {len(bad):,} quarantined",
         )
         for rejected in bad[:SHOWN_REFUSALS]:
-            self.say(f"   {click.style('QUARANTINED', fg='yellow')}        {rejected.place[:60]}: {rejected.reason[:80]}")
+            self.say(
+                f"   {click.style('QUARANTINED', fg='yellow')}        {rejected.place[:60]}: {rejected.reason[:80]}"
+            )
         return done.source
 
     @property
@@ -217,7 +229,7 @@ class Demo:
         lowest = law.law.party[node.party].levels[0]
         purpose = (terms.purposes or ("",))[0]
         plain = Marking((), lowest, node.party, purpose, tuple(sorted(law.law.parties)))
-        rows = {name: plain for name in (MITRE_STATEMENT, MITRE_IDENTITY, *TLP_CLEAR)}
+        rows = dict.fromkeys((MITRE_STATEMENT, MITRE_IDENTITY, *TLP_CLEAR), plain)
         sample = msgspec.json.decode((SAMPLES / "sample.stix.json").read_bytes())["objects"]
         for item in sample:
             if item["type"] == "marking-definition":
@@ -274,16 +286,24 @@ class Demo:
         author, *others = side.people
         wanted = side.node.law.law.areas[draft.core.area].approvals or 1
         roles = side.node.law.law.areas[draft.core.area].roles or ()
-        for person in others[: max(wanted, len(roles))]:
+        signing = others[: max(wanted, len(roles))]
+        for person in signing:
             role = next(role for role in person.roles if role in roles)
-            done = side.node.approve(draft.rid, f"{side.code}/{person.user}", role, side.signer(person))
-        signed = " and ".join(name.partition("/")[2].capitalize() for name in done.by)
-        self.line(4, "approve", side.code, f"{signed} signed exactly these {draft.bytes:,} bytes", _sha(draft.core.content))
+            side.node.approve(draft.rid, f"{side.code}/{person.user}", role, side.signer(person))
+        signed = " and ".join(person.user.capitalize() for person in signing)
+        self.line(
+            4, "approve", side.code, f"{signed} signed exactly these {draft.bytes:,} bytes", _sha(draft.core.content)
+        )
         try:
             side.node.approve(draft.rid, f"{side.code}/{author.user}", roles[0], side.signer(author))
         except RefusedError as fault:
-            self.refused(f"{author.user.capitalize()} (the author) tried to approve", fault.place.removeprefix("Art. "), fault.detail)
-        return done.state == "approved"
+            self.refused(
+                f"{author.user.capitalize()} (the author) tried to approve",
+                fault.place.removeprefix("Art. "),
+                fault.detail,
+            )
+        made = side.node.db.draft(draft.rid)
+        return made is not None and made.state == "approved"
 
     # 5 to 7: dispatch, pull, answer
 
@@ -304,7 +324,9 @@ class Demo:
             got = receiver.node.pull()
         bodies = receiver.node.view.bodies(draft.rid)
         same = sum(1 for body in bodies if _hash(body) in set(draft.crossing)) if bodies else 0
-        self.line(6, "pull", receiver.code, f"stored, cosigned, key served, {same:,} of {draft.kept:,} objects verified")
+        self.line(
+            6, "pull", receiver.code, f"stored, cosigned, key served, {same:,} of {draft.kept:,} objects verified"
+        )
         for _, outcome, reason in got.refused:
             self.refused(f"{receiver.code} answers {outcome}", "", reason)
         with self.step("answer"):
@@ -315,7 +337,10 @@ class Demo:
         state = sender.node.state_of(fact) if fact is not None else "?"
         self.objects["crossed"] = same if state == "received" else 0
         self.line(
-            7, "answer", f"{receiver.code}→{sender.code}", f'{receiver.code} signed "{state}". {sender.code} now shows {state}'
+            7,
+            "answer",
+            f"{receiver.code}→{sender.code}",
+            f'{receiver.code} signed "{state}". {sender.code} now shows {state}',
         )
         self.result["digest_sent"] = digest_of(list(draft.crossing))
         self.result["digest_received"] = digest_of([_hash(body) for body in bodies])
@@ -351,7 +376,10 @@ class Demo:
             place, detail = report.faults[0]
             self.say(click.style(f"   FAILED: {place}: {detail}", fg="red"))
             return
-        done_words = click.style("verified", fg="green") + f": {report.entries} entries, {report.heads} heads and {report.signatures} signatures"
+        done_words = (
+            click.style("verified", fg="green")
+            + f": {report.entries} entries, {report.heads} heads and {report.signatures} signatures"
+        )
         self.say(f"   {done_words}, {second}")
         self.say("   not verified: who the persons are; these keys were made a minute ago")
 
@@ -413,9 +441,15 @@ def _one_of_each(refusals: list[Refusal]) -> list[Refusal]:
 def _area(law: Agreement) -> str:
     """The area that takes the demo's format."""
     area = area_of(FORMAT)
-    names = [name for name, terms in law.areas.items() if FORMAT in (terms.formats or ()) and area is not None and name in AREAS]
+    names = [
+        name
+        for name, terms in law.areas.items()
+        if FORMAT in (terms.formats or ()) and area is not None and name in AREAS
+    ]
     if not names:
-        raise UsageError(f"the agreement has no area for {FORMAT}", remedy="The demo carries STIX; name the format in an area.")
+        raise UsageError(
+            f"the agreement has no area for {FORMAT}", remedy="The demo carries STIX; name the format in an area."
+        )
     return names[0]
 
 
@@ -427,7 +461,15 @@ def _roles(law: Agreement, area: str) -> list[tuple[str, ...]]:
     """The author proposes; each approver has one of the area's roles in turn; all of them may also map and claim as needed."""
     roles = law.areas[area].roles or ("release",)
     count = max(law.areas[area].approvals or 1, len(roles), law.acts.signers.map, 2)
-    approvers = [tuple(sorted({roles[place % len(roles)]} | ({law.acts.roles.map} if place >= count - max(law.acts.signers.map, 1) else set()))) for place in range(count)]
+    approvers = [
+        tuple(
+            sorted(
+                {roles[place % len(roles)]}
+                | ({law.acts.roles.map} if place >= count - max(law.acts.signers.map, 1) else set())
+            )
+        )
+        for place in range(count)
+    ]
     return [(roles[0],), *approvers]
 
 
@@ -437,11 +479,20 @@ def free_folder() -> Path:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where the two nodes go (new or empty). Default: demo-N here.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Where the two nodes go (new or empty). Default: demo-N here.",
+)
 @click.option("--once", is_flag=True, help="End when all steps are done.")
 @click.option("--json", "as_json", is_flag=True, help="The last line on standard output is one JSON object.")
-@click.option("--bundle", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own STIX 2.1 bundle.")
-@click.option("--agreement", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own agreement (TOML).")
+@click.option(
+    "--bundle", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own STIX 2.1 bundle."
+)
+@click.option(
+    "--agreement", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own agreement (TOML)."
+)
 def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None, agreement: Path | None) -> None:
     """Carry a bundle between two nodes on this machine, under a SAMPLE agreement, and prove it."""
     _ = once  # nothing serves yet that would have to stay up

@@ -61,7 +61,9 @@ def split_key(text: str) -> tuple[str, bytes]:
     algorithm, _, tail = text.partition(":")
     size = RAW_BYTES.get(algorithm)
     if size is None or len(tail) != 2 * size or tail.lower() != tail:
-        raise FormatError(f"{text[:40]!r} is not a key", remedy="Keys are alg:hex with a known algorithm and its length.")
+        raise FormatError(
+            f"{text[:40]!r} is not a key", remedy="Keys are alg:hex with a known algorithm and its length."
+        )
     try:
         return algorithm, bytes.fromhex(tail)
     except ValueError:
@@ -107,7 +109,9 @@ class Signer(Protocol):
     """Something that holds one Ed25519 private key: the server's own, a person's token, a module."""
 
     @property
-    def public(self) -> KeyText: ...
+    def public(self) -> KeyText:
+        """The public half."""
+        ...
 
     def sign(self, message: bytes) -> bytes:
         """The 64 signature bytes over `message`."""

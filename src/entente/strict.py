@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**53
 T = TypeVar("T")
 
-_PLAIN = re.compile(rb'[^\\\x00-\x1f\x7f-\xff]*').fullmatch
+_PLAIN = re.compile(rb"[^\\\x00-\x1f\x7f-\xff]*").fullmatch
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ").fullmatch
@@ -212,7 +213,9 @@ def parse_time(text: str) -> datetime:
     """The aware UTC time of `YYYY-MM-DDTHH:MMZ`; anything else is a FormatError."""
     try:
         if _TIME(text):
-            return datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), tzinfo=UTC)
+            return datetime(
+                int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), tzinfo=UTC
+            )
     except ValueError:
         pass
     raise FormatError(f"{text!r} is not a time", remedy="Write YYYY-MM-DDTHH:MMZ (UTC).")
@@ -221,7 +224,7 @@ def parse_time(text: str) -> datetime:
 def check_sorted_set(items: list[str] | tuple[str, ...], name: str) -> None:
     """Raise FormatError unless the strings are unique and in bytewise order, as every set on the wire is."""
     raw = [item.encode() for item in items]
-    if any(a >= b for a, b in zip(raw, raw[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(raw)):
         raise FormatError(f"{name} is not a sorted set without repeats")
 
 

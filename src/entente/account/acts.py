@@ -14,7 +14,7 @@ from entente.keys import pae, split_key
 from entente.register.entry import Sig, act_body
 from entente.strict import check_sorted_set, convert, parse_time
 from entente.treaty.approval import MAX_APPROVALS, Approval, Core, Sealed
-from entente.treaty.marking import Count, Hex16, Hex32, Hex64, Marking, Wire
+from entente.treaty.marking import Count, Hex16, Hex32, Marking, Wire
 
 Handle = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2,8}/[A-Za-z0-9._-]{1,64}\Z")]
 Index = Count
@@ -79,6 +79,7 @@ class Genesis(Wire, frozen=True):
     nonce: Hex16
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         self.keys.check()
 
 
@@ -100,6 +101,7 @@ class Epoch(Wire, frozen=True):
     nonce: Hex16
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         self.keys.check()
 
 
@@ -134,6 +136,7 @@ class Key(Wire, frozen=True):
     revoked: Revoked | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         algorithm, _ = split_key(self.key)
         parse_time(self.until)
         check_sorted_set(self.roles, "roles")
@@ -164,6 +167,7 @@ class Assure(Wire, frozen=True):
     nonce: Hex16
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         parse_time(self.until)
         check_sorted_set(self.areas, "areas")
         check_sorted_set(self.units, "units")
@@ -196,6 +200,7 @@ class Standing(Wire, frozen=True):
     revokes: Hex32 | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         given = [value is not msgspec.UNSET for value in (self.covers, self.per_day, self.until)]
         if all(given) == (self.revokes is not msgspec.UNSET) or any(given) != all(given):
             raise FormatError("a standing approval has class, per_day and until; a revocation has revokes alone")
@@ -212,6 +217,7 @@ class Release(Wire, frozen=True):
     private: Hex32
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         self.core.check()
         check_sorted_set([approval.by for approval in self.approvals], "approvals")
         for approval in self.approvals:
@@ -229,6 +235,7 @@ class Order(Wire, frozen=True):
     marking: Marking | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         if (self.act == "reclass") != isinstance(self.marking, Marking):
             raise FormatError("an order has a marking exactly when it reclassifies")
         if isinstance(self.marking, Marking):
@@ -242,6 +249,7 @@ class Pointed(Wire, frozen=True):
     spans: Annotated[tuple[Span, ...], msgspec.Meta(min_length=1)]
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         last = -1
         for first, end in self.spans:
             if first <= last or end < first:
@@ -259,6 +267,7 @@ class Incident(Wire, frozen=True):
     nonce: Hex16
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         parse_time(self.discovered_at)
         for pointed in self.releases:
             pointed.check()
@@ -273,6 +282,7 @@ class Answer(Wire, frozen=True):
     copies: Count | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         self.re.check()
         if self.outcome not in OUTCOMES:
             raise FormatError(f"outcome {self.outcome!r} is not known")
@@ -297,6 +307,7 @@ class Undertaking(Wire, frozen=True):
     restates: Hex32 | msgspec.UnsetType = msgspec.UNSET
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         if self.strength not in STRENGTHS:
             raise FormatError(f"strength {self.strength!r} is not known")
         if isinstance(self.due, str):
@@ -313,6 +324,7 @@ class Claim(Wire, frozen=True):
     nonce: Hex16
 
     def check(self) -> None:
+        """Raise FormatError unless the fields fit together."""
         check_sorted_set(self.evidence, "evidence")
 
 

@@ -29,6 +29,7 @@ from entente.register.entry import Entry, act_id, parse_entry, signed_message
 from entente.strict import check_text, parse_time
 from entente.treaty.agreement import Agreement, SignedAgreement
 from entente.treaty.decision import Person
+from entente.treaty.marking import Marking
 
 Roots = Callable[[str, int], str | None]
 OnRelease = Callable[[Side, int, Entry, acts.Release], None]
@@ -141,7 +142,7 @@ class Fold:
         nonced = hasattr(body, "nonce")
         act = act_id(side.origin, entry) if nonced else ""
         _need(not nonced or act not in side.acts, "repeated act")
-        _Apply(self, side, other, idx, entry, law, act).run(body)
+        _Apply(self, side, other, idx=idx, entry=entry, law=law, act=act).run(body)
         if nonced:
             side.acts[act] = idx
         if entry.kind in acts.RANK_2:
@@ -175,7 +176,7 @@ class _Apply:
     """One entry about to join the facts: its signatures checked by kind, then its effect."""
 
     def __init__(
-        self, fold: Fold, side: Side, other: Side, idx: int, entry: Entry, law: Agreement, act: str
+        self, fold: Fold, side: Side, other: Side, *, idx: int, entry: Entry, law: Agreement, act: str
     ) -> None:
         self.fold, self.side, self.other = fold, side, other
         self.idx, self.entry, self.law, self.act = idx, entry, law, act
@@ -205,7 +206,7 @@ class _Apply:
 
     def _by_authority(self, *extra: str) -> None:
         """Signed by the author's authority, and by each extra key."""
-        groups = [self._authority(self.side.party), *({key_id(key): key} for key in extra)]
+        groups: list[dict[str, str]] = [self._authority(self.side.party), *({str(key_id(key)): key} for key in extra)]
         self._by_keys({by: key for group in groups for by, key in group.items()}, groups)
 
     def _by_persons(self, count: int, roles: Sequence[str] | None = None) -> None:
@@ -220,7 +221,9 @@ class _Apply:
     # Effects, by kind
 
     def _genesis(self, body: acts.Genesis) -> None:
-        _need(body.agreement == self.entry.agreement and body.origin == self.side.origin, "genesis names another register")
+        _need(
+            body.agreement == self.entry.agreement and body.origin == self.side.origin, "genesis names another register"
+        )
         _need(self.law.party.get(self.side.party) is not None, "not a party")
         _need(body.origin == origin_name(self.law.id, self.side.party, self.law.other(self.side.party), 1), "origin")
         self._by_authority()
@@ -244,7 +247,10 @@ class _Apply:
             raise _InvalidError("unknown agreement")
         old = self.fold.laws.get(body.supersedes) if isinstance(body.supersedes, str) else None
         _need((not self.side.adopted) == (old is None), "adopts without superseding what was adopted before")
-        _need(old is None or (body.supersedes in self.side.adopted and target.law.version > old.law.version), "older version")
+        _need(
+            old is None or (body.supersedes in self.side.adopted and target.law.version > old.law.version),
+            "older version",
+        )
         _need(target.law.parties == self.law.parties and target.law.id == self.law.id, "another agreement")
         base = old.law if old is not None else target.law
         first, second = self._authority(self.side.party, base), self._authority(self.side.party, target.law)
@@ -255,8 +261,8 @@ class _Apply:
         self.side.adopted[body.agreement] = self.idx
 
     def _key(self, body: acts.Key) -> None:
-        if body.revoked is not msgspec.UNSET:
-            _need(body.revoked.from_index >= self.idx, "revoked from an earlier index")  # type: ignore[union-attr]
+        if isinstance(body.revoked, acts.Revoked):
+            _need(body.revoked.from_index >= self.idx, "revoked from an earlier index")
         if body.subject in acts.MACHINE_SUBJECTS:
             self._machine_key(body)
         else:
@@ -277,9 +283,7 @@ class _Apply:
             _need(old.person.commitment == body.commitment, "the handle belongs to another person")
         else:
             _need(body.replaces is msgspec.UNSET, "replaces a key that is not there")
-        person = Person(
-            str(body.commitment), body.key, body.roles, body.areas, str(body.ceiling), body.until
-        )
+        person = Person(str(body.commitment), body.key, body.roles, body.areas, str(body.ceiling), body.until)
         side.persons[body.subject] = PersonFact(person, key_id(body.key))
 
     def _machine_key(self, body: acts.Key) -> None:
@@ -299,7 +303,10 @@ class _Apply:
             return
         name = f"{body.subject}_key"
         current = getattr(side, name)
-        _need(isinstance(body.replaces, str) and body.replaces == key_id(current), "replaces another key than the live one")
+        _need(
+            isinstance(body.replaces, str) and body.replaces == key_id(current),
+            "replaces another key than the live one",
+        )
         self._by_authority(current)
         setattr(side, name, body.key)
 
@@ -334,10 +341,20 @@ class _Apply:
         place = len(side.releases)
         side.releases.append(
             ReleaseFact(
-                idx=self.idx, rid=rid, number=place + 1, at=self.entry.at, agreement=core.agreement, area=core.area,
-                article=core.article, marking=core.marking, records=core.records.count, bytes_padded=core.bytes_padded,
-                retain_days=core.retain_days, blob=body.sealed.blob, key_digest=body.sealed.key_digest,
-            )  # fmt: skip
+                idx=self.idx,
+                rid=rid,
+                number=place + 1,
+                at=self.entry.at,
+                agreement=core.agreement,
+                area=core.area,
+                article=core.article,
+                marking=core.marking,
+                records=core.records.count,
+                bytes_padded=core.bytes_padded,
+                retain_days=core.retain_days,
+                blob=body.sealed.blob,
+                key_digest=body.sealed.key_digest,
+            )
         )
         side.by_rid.setdefault(rid, place)
         side.by_idx[self.idx] = place
@@ -353,7 +370,7 @@ class _Apply:
         if found is None:
             raise _InvalidError("orders about a release that is not in this register")
         self._by_persons(self.law.acts.signers.order, self._area_roles(found.area))
-        marking = body.marking if isinstance(body.marking, acts.Marking) else None
+        marking = body.marking if isinstance(body.marking, Marking) else None
         found.orders.append(Act(self.idx, body.act, marking))
         self.side.order_answers[self.idx] = []
 
@@ -428,4 +445,3 @@ def check_persons(
         _need(apply.fold.verify(fact.person.key, message, sig), f"signature of {by}")
         commitments.add(fact.person.commitment)
     _need(len(commitments) >= count, f"{len(commitments)} of {count} persons signed")
-

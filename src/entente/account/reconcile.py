@@ -6,7 +6,7 @@ Source: design core-spec, Reconcile.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -40,7 +40,7 @@ def release_state(fact: ReleaseFact, own_size: int, partner_size: int) -> str:
     return "disputed" if REFUSALS & set(outcomes) else "dispatched"
 
 
-def closed_cut(entries: dict[str, Sequence[bytes]], limits: dict[str, int]) -> Cut:
+def closed_cut(entries: Mapping[str, Sequence[bytes]], limits: Mapping[str, int]) -> Cut:
     """The largest causally closed cut within the limits: nothing in it has seen more than it holds."""
     sizes = {party: min(limits[party], len(found)) for party, found in entries.items()}
     first, second = entries
@@ -91,17 +91,21 @@ def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str) -> byt
             total[0] += 1
             total[1] += fact.records
             total[2] += fact.records if state == "received" else 0
-        for bad in side.invalid:
-            rows.append(("invalid", side.origin, bad.idx, {"reason": bad.reason}))
+        rows.extend(("invalid", side.origin, bad.idx, {"reason": bad.reason}) for bad in side.invalid)
     for kind, origin, idx, row in sorted(rows, key=lambda row: row[:3]):
         lines.append(canonical({"idx": idx, "kind": kind, "origin": origin, **row}))
     for (direction, area, level), (releases, records, received) in sorted(totals.items()):
         lines.append(
             canonical(
                 {
-                    "area": area, "direction": direction, "kind": "total", "level": level, "received": received,
-                    "records": records, "releases": releases,
-                }  # fmt: skip
+                    "area": area,
+                    "direction": direction,
+                    "kind": "total",
+                    "level": level,
+                    "received": received,
+                    "records": records,
+                    "releases": releases,
+                }
             )
         )
     text = b"".join(line + b"\n" for line in lines)

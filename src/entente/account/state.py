@@ -8,9 +8,10 @@ from bisect import bisect_left
 
 import msgspec
 
-from entente.account.acts import Assure, Claim, Incident, Marking, Standing, Undertaking
+from entente.account.acts import Assure, Claim, Incident, Standing, Undertaking
 from entente.errors import StateError
 from entente.treaty.decision import Person
+from entente.treaty.marking import Marking
 
 
 class PersonFact(msgspec.Struct):

@@ -17,9 +17,7 @@ from entente.treaty.decision import Ancestor, Assurance, Kem, Person, Request, S
 def agreement_at(side: Side, other: Side, seen: int, laws: Mapping[str, SignedAgreement]) -> SignedAgreement | None:
     """The latest version that both have adopted, as far as the author knew; its term is not looked at."""
     both = [
-        laws[name]
-        for name in side.adopted
-        if name in laws and name in other.adopted and other.adopted[name] < seen
+        laws[name] for name in side.adopted if name in laws and name in other.adopted and other.adopted[name] < seen
     ]
     return max(both, key=lambda found: found.law.version, default=None)
 
@@ -52,7 +50,7 @@ def in_force(side: Side, other: Side, seen: int, at: str, laws: Mapping[str, Sig
 
 
 def view_for(
-    pair: Pair, party: str, seen: int, request: Request, laws: Mapping[str, SignedAgreement], law: Agreement
+    pair: Pair, party: str, seen: int, request: Request, laws: Mapping[str, SignedAgreement], *, law: Agreement
 ) -> View:
     """The View of the next entry of `party`, which has seen `seen` of the partner's entries.
 
@@ -66,11 +64,7 @@ def view_for(
         assurances=_assurances(other, seen, core.area),
         overdue_hours=overdue_hours(side, seen, at, law),
         seen_before=core.rid in side.by_rid,
-        suspended=tuple(
-            sorted(
-                [side.party] * side.suspended_at(side.size) + [other.party] * other.suspended_at(seen)
-            )
-        ),
+        suspended=tuple(sorted([side.party] * side.suspended_at(side.size) + [other.party] * other.suspended_at(seen))),
         in_force=in_force(side, other, seen, at, laws),
         standing=_standing(side, core.standing, at),
         kem=_kem(other, seen, request.sealed.kem_key),

@@ -96,7 +96,8 @@ def commit(salt: bytes, listing: Listing) -> Records:
     """The count of records and the RFC 6962 root over their salted commitments."""
     key = hmac.digest(salt, b"entente/record/v1", "sha256")
     leaves = [
-        hmac.digest(key, index.to_bytes(8, "big") + encode(item), "sha256") for index, item in enumerate(listing.records)
+        hmac.digest(key, index.to_bytes(8, "big") + encode(item), "sha256")
+        for index, item in enumerate(listing.records)
     ]
     return Records(len(leaves), root_of_entries(leaves).hex())
 
@@ -124,4 +125,3 @@ def open_payload(plaintext: bytes | memoryview) -> tuple[Listing, list[bytes]]:
     for marking in listing.markings:
         marking.check()
     return listing, bodies
-

@@ -123,9 +123,7 @@ def names_withheld_type(name: str, rows: dict[str, str]) -> bool:
     return bool(dashes) and kind in rows
 
 
-def first_fault(
-    records: Sequence[Record], law: Agreement, area: str
-) -> str | None:
+def first_fault(records: Sequence[Record], law: Agreement, area: str) -> str | None:
     """What the receiver repeats, needing no map: a withheld type, or an id of one named; the reason, or None."""
     rows = {row.type: row.article for row in law.areas[area].withhold or ()}
     for record in records:

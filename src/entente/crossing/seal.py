@@ -50,7 +50,7 @@ def chunked(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     held = bytearray()
     for piece in pieces:
         view = memoryview(piece)
-        while len(view):
+        while view:
             if len(held) == CHUNK:
                 yield bytes(held), False
                 held.clear()
@@ -110,7 +110,7 @@ def _info(rid: str, suite: str, kem_key: str) -> bytes:
 
 
 def wrap_key(suite: str, public: str, kem_key: str, rid: str, secret: bytes) -> bytes:
-    """dek ‖ salt (64 bytes) sealed to the recipient's key, bound to this release."""
+    """Dek ‖ salt (64 bytes) sealed to the recipient's key, bound to this release."""
     return wrap(suite, public, secret, _info(rid, suite, kem_key))
 
 

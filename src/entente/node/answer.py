@@ -16,4 +16,3 @@ def answer(node: Ledger) -> int:
     drafts = [Draft("answer", body) for body in answer_bodies(node.other_side.origin, intents)]
     done = node.append(drafts, also=lambda _: node.db.set_answered(log_id, [idx for idx, _ in intents]))
     return len(done)
-

@@ -28,7 +28,9 @@ def draft_of(node: Ledger, rid: str) -> DraftRow:
     """The draft with this id or unique beginning of one; UsageError otherwise."""
     found = [draft for draft in node.db.drafts() if draft.rid.startswith(rid)] if rid else []
     if len(found) != 1:
-        raise UsageError(f"no draft {rid}" if not found else f"{rid} names {len(found)} drafts", remedy="See `entente list drafts`.")
+        raise UsageError(
+            f"no draft {rid}" if not found else f"{rid} names {len(found)} drafts", remedy="See `entente list drafts`."
+        )
     return found[0]
 
 
@@ -42,10 +44,14 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
     core = parse_as(draft.core, Core, place="draft")
     law = node.laws[core.agreement].law
     if draft.state not in ("checked", "approved"):
-        raise StateError(f"the draft is {draft.state}", place=draft.rid[:16], remedy="`entente why` shows what it needs.")
+        raise StateError(
+            f"the draft is {draft.state}", place=draft.rid[:16], remedy="`entente why` shows what it needs."
+        )
     person = node.side.persons.get(handle)
     if person is None or (person.revoked_from is not None and person.revoked_from <= node.side.size):
-        raise RefusedError(f"{handle} is not certified here", remedy="The authority certifies persons: `entente person add`.")
+        raise RefusedError(
+            f"{handle} is not certified here", remedy="The authority certifies persons: `entente person add`."
+        )
     author = node.side.persons.get(draft.author)
     if author is None or author.person.commitment == person.person.commitment:
         article = law.rules.gate.get("author", "")
@@ -81,4 +87,3 @@ def _handles(node: Ledger, rid: str) -> tuple[str, ...]:
 
 def _note(node: Ledger, rid: str, handle: str, what: str) -> None:
     node.db.journal(node.now(), "approval", rid, canonical({"by": handle, "outcome": what}))
-

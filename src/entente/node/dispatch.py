@@ -81,8 +81,10 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
         _back_to_draft(node, rid, decision)
     done = [node.side.release(rid) for rid in ready if rid not in refused]
     if refused:
-        first = next(iter(refused.values())).refusals[0]
-        raise RefusedError(f"rule {first.rule}: {first.observed}", place=f"Art. {first.article}", remedy="See `entente why`.")
+        worst = next(iter(refused.values())).refusals[0]
+        raise RefusedError(
+            f"rule {worst.rule}: {worst.observed}", place=f"Art. {worst.article}", remedy="See `entente why`."
+        )
     return [Dispatched(fact.rid, fact.idx, fact.number) for fact in done if fact is not None]
 
 

@@ -4,8 +4,6 @@ It has the shape of decide(): every rule always evaluated, each citing the agree
 Source: design core-spec, gate().
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
 from entente.treaty.agreement import Agreement
@@ -28,19 +26,33 @@ def gate(law: Agreement, sender: str, core: Core, now: Situation) -> Decision:
     """The national decision on one release: rules author, need, consent, ip, accreditation, shown, running."""
     ranks = law.ranks[sender]
     mark = core.marking
-    row = law.rows[law.other(sender)].get(mark.level)
-    level = row.equivalent if mark.originator not in (sender,) and mark.originator in law.party and row else mark.level
+    row = law.rows[law.other(sender)].get(mark.level) if mark.originator == law.other(sender) else None
+    level = row.equivalent if row is not None else mark.level
     persons = (*([now.author] if now.author else []), *now.approvers)
     same = [person for person in now.approvers if now.author is not None and person.commitment == now.author.commitment]
-    needing = [p for p in persons if core.area not in p.areas or ranks.get(p.ceiling, -1) < ranks.get(level, len(ranks))]
+    needing = [
+        p for p in persons if core.area not in p.areas or ranks.get(p.ceiling, -1) < ranks.get(level, len(ranks))
+    ]
     holds = not now.accreditation or ranks.get(level, len(ranks)) <= ranks.get(now.accreditation, -1)
-    found: Sequence[tuple[str, bool, str]] = (
+    found: tuple[tuple[str, bool, str], ...] = (
         ("author", now.author is not None and not same, "the author may not approve" if same else "author apart"),
-        ("need", not needing, f"{len(persons)} persons cleared for {core.area}, {level}" if not needing else "not cleared for it"),
-        ("consent", core.third_party == "none" or core.third_party in now.consents, "n/a" if core.third_party == "none" else "held"),
+        (
+            "need",
+            not needing,
+            f"{len(persons)} persons cleared for {core.area}, {level}" if not needing else "not cleared for it",
+        ),
+        (
+            "consent",
+            core.third_party == "none" or core.third_party in now.consents,
+            "n/a" if core.third_party == "none" else "held",
+        ),
         ("ip", "IP" not in mark.caveats, "n/a" if "IP" not in mark.caveats else "no licence on file"),
         ("accreditation", holds, now.accreditation or "not limited"),
-        ("shown", now.shown == core.content, "bytes shown = bytes committed" if now.shown == core.content else "other bytes"),
+        (
+            "shown",
+            now.shown == core.content,
+            "bytes shown = bytes committed" if now.shown == core.content else "other bytes",
+        ),
         ("running", not now.frozen, now.frozen or "may sign"),
     )
     articles = law.rules.gate

@@ -8,7 +8,6 @@ Source: design core-spec, start gate.
 from collections.abc import Callable
 
 from entente.account.fold import Fold, new_pair
-from entente.account.state import Pair
 from entente.errors import BehindError, CorruptionError
 from entente.keys import verify
 from entente.node.inbox import judge, store_inbox
@@ -23,10 +22,9 @@ Fetch = Callable[[str, str, Checkpoint], tuple[bytes, list[bytes]]]
 def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint]], fetch: Fetch) -> dict[str, int]:
     """Both registers reach the heads shown, entry by entry proven; returns how many entries of each came back.
 
-    Args:
-        heads: for each party, the prefix of the partner's tree that serves its register, and the verified head there.
-        fetch: (prefix, party, head) → (leaf hashes, entries) after what this node holds.
-    Raises: CorruptionError (fetch again), BehindError (the partner has not all that we signed: read-only until an epoch).
+    `heads` gives for each party the prefix of the partner's tree that serves its register and the verified head there;
+    `fetch` (prefix, party, head) the leaf hashes and entries after what this node holds.
+    Raises: CorruptionError (fetch again), BehindError (the partner lacks some that we signed: an epoch is needed).
     """
     back = {}
     for party, (prefix, head) in heads.items():
@@ -43,7 +41,9 @@ def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint]], fetch: Fetch) -
         back[party] = len(entries)
     node.reload()
     if node.behind:
-        raise BehindError(node.frozen, place=node.side.origin, remedy="Nobody has the rest: an epoch signed by both is needed.")
+        raise BehindError(
+            node.frozen, place=node.side.origin, remedy="Nobody has the rest: an epoch signed by both is needed."
+        )
     _catch_up(node)
     node.db.journal(node.now(), "healed", node.party, canonical(back))
     return back
@@ -51,7 +51,7 @@ def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint]], fetch: Fetch) -
 
 def _catch_up(node: Ledger) -> None:
     """Inbox and drafts say what the healed registers say."""
-    pair: Pair = new_pair(node.law.law)
+    pair = new_pair(node.law.law)
     rows, on_release = judge(node, pair)
     entries = {party: node.db.entries(node.logs[party]) for party in pair.sides}
     Fold(pair, node.laws, node.root_at, verify, on_release).extend(entries)

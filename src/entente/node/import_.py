@@ -30,9 +30,7 @@ class Imported(msgspec.Struct, frozen=True):
 def import_file(node: Ledger, area: Area, data: bytes, *, place: str, map_id: str = "") -> Imported:
     """The file's objects can be proposed; the exact file rests encrypted, and importing it again changes nothing.
 
-    Args:
-        data: the file's bytes. place: its name, for errors.
-        map_id: the marking map that its foreign markings will be read by.
+    `place` names the file in errors; `map_id` is the marking map that its foreign markings will be read by.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
     records, rejected = area.split(data, place=place)
@@ -74,4 +72,3 @@ def read_map(node: Ledger, map_id: str) -> MarkingMap:
     if found is None:
         raise StateError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map sign FILE`.")
     return msgspec.json.decode(found[0], type=MarkingMap)
-

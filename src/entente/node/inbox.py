@@ -31,7 +31,7 @@ def judge(node: Ledger, pair: Pair) -> tuple[list[Judged], OnRelease]:
             return
         law = node.laws[entry.agreement]
         request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-        view = view_for(pair, side.party, entry.seen.size, request, node.laws, law.law)
+        view = view_for(pair, side.party, entry.seen.size, request, node.laws, law=law.law)
         rows.append(Judged(idx, body.core.rid, decide(law.law, view, request, verify)))
 
     return rows, on_release
@@ -54,11 +54,14 @@ def store_inbox(node: Ledger, pair: Pair, rows: list[Judged]) -> None:
         outcome = given[0].outcome if given else "not_permitted" if refusal else None
         node.db.add_inbox(
             InboxRow(
-                log_id=log_id, idx=idx, kind="release" if row is not None else "act", rid=row.rid if row is not None else "",
+                log_id=log_id,
+                idx=idx,
+                kind="release" if row is not None else "act",
+                rid=row.rid if row is not None else "",
                 permit=int(decision is None or decision.permit),
                 findings=canonical(msgspec.to_builtins(decision.findings)) if decision is not None else b"[]",
                 outcome=outcome,
                 reason=f"{refusal.rule}, Art. {refusal.article}: {refusal.observed}" if refusal else "",
                 answered=int(bool(given)),
-            )  # fmt: skip
+            )
         )

@@ -155,7 +155,9 @@ class Ledger:
             size, root = self.db.head(self.logs[party])
             if (self.trees[party].size, self.trees[party].root().hex()) != (size, root):
                 raise StoreError(
-                    "entries do not give the stored head", place=str(self.db.path), remedy="Restore, then `entente verify`."
+                    "entries do not give the stored head",
+                    place=str(self.db.path),
+                    remedy="Restore, then `entente verify`.",
                 )
         saved = self.view.saved_fold()
         fresh = saved is None or saved[0] != self._heads_text()
@@ -187,7 +189,9 @@ class Ledger:
         for name, party in ((self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)):
             head = self.heads.get(name)
             if head is None:
-                if self.trees[party].size and self.db.get_note(self.logs[party], "signed" if party == self.party else "cosigned"):
+                if self.trees[party].size and self.db.get_note(
+                    self.logs[party], "signed" if party == self.party else "cosigned"
+                ):
                     self.frozen = f"heads.db does not know {name}: it was lost"
                 continue
             tree = self.trees[party]
@@ -201,11 +205,14 @@ class Ledger:
         """Raise FrozenError if this node must not sign: behind its own heads, forked, or with a clock that fell back."""
         if self.frozen:
             raise FrozenError(
-                self.frozen, remedy="Run `entente pull`: the node heals from the partner's mirror. See docs/howto/restore.md."
+                self.frozen,
+                remedy="Run `entente pull`: the node heals from the partner's mirror. See docs/howto/restore.md.",
             )
         mark = self.heads.watermark()
         if mark is not None and parse_time(self.now()).timestamp() < parse_time(mark).timestamp() - CLOCK_SLACK_S:
-            raise FrozenError(f"the clock says {self.now()}, but this node signed at {mark}", remedy="Set the clock right.")
+            raise FrozenError(
+                f"the clock says {self.now()}, but this node signed at {mark}", remedy="Set the clock right."
+            )
 
     def _finish(self) -> None:
         """Heads that were committed but not yet signed or published are signed and published."""
@@ -232,7 +239,9 @@ class Ledger:
         """
         acknowledged = self.acknowledged()
         for fact in self.side.releases[first:]:
-            if fact.withdrawn_at(self.side.size) or {"returned", "destroyed"} & {given.outcome for given in fact.answers}:
+            if fact.withdrawn_at(self.side.size) or {"returned", "destroyed"} & {
+                given.outcome for given in fact.answers
+            }:
                 for path in (f"blob/{fact.blob}", f"leaves/{fact.blob}", f"key/{fact.rid}"):
                     self.served.delete(path)
             else:
@@ -268,7 +277,7 @@ class Ledger:
 
     def view_of(self, party: str, seen: int, request: Request, law: SignedAgreement) -> View:
         """The View of the next entry of `party`, which has seen `seen` of the other's entries."""
-        return view_for(self.pair, party, seen, request, self.laws, law.law)
+        return view_for(self.pair, party, seen, request, self.laws, law=law.law)
 
     def decide_next(self, request: Request, skip: frozenset[str] = frozenset()) -> Decision:
         """decide() for what would be this party's next entry."""
@@ -305,7 +314,9 @@ class Ledger:
                 idx = tree.size + len(data)
                 if admit is not None and not admit(draft, idx, at):
                     continue
-                entry = encode(Entry(1, draft.kind, at, seen, name, draft.body, sorted(draft.sigs, key=lambda sig: sig.by)))
+                entry = encode(
+                    Entry(1, draft.kind, at, seen, name, draft.body, sorted(draft.sigs, key=lambda sig: sig.by))
+                )
                 self.fold.append(self.party, entry)
                 if len(self.side.invalid) > before:
                     raise StateError(f"would not be a valid {draft.kind} entry: {self.side.invalid[-1].reason}")
@@ -405,7 +416,9 @@ class Ledger:
         if head is None or (head.size, head.root) != (note.size, note.root):
             self._extends(tree, head, origin)
             signer, cosigner = self._machine_signer("mirror"), mirror_name(self.law.law.id, self.party)
-            line = cosign_checkpoint(note.data, [NoteKey(origin, log_key, LOG)], cosigner, signer, int(self.clock().timestamp()))
+            line = cosign_checkpoint(
+                note.data, [NoteKey(origin, log_key, LOG)], cosigner, signer, int(self.clock().timestamp())
+            )
             with self.heads.transaction():
                 self.heads.swap(name, head, Head(note.size, note.root, line))
                 self._advance_clock()
@@ -452,4 +465,3 @@ def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         path.unlink(missing_ok=True)
-

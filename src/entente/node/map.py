@@ -36,7 +36,9 @@ def sign_map(node: Ledger, found: MarkingMap, persons: list[tuple[str, Signer]])
     for handle, signer in persons:
         fact = node.side.persons.get(handle)
         if fact is None or fact.revoked_from is not None or law.law.acts.roles.map not in fact.person.roles:
-            raise RefusedError(f"{handle} may not sign marking maps", remedy=f"It takes the role {law.law.acts.roles.map}.")
+            raise RefusedError(
+                f"{handle} may not sign marking maps", remedy=f"It takes the role {law.law.acts.roles.map}."
+            )
         sig = signer.sign(message).hex()
         if not verify(fact.person.key, message, sig):
             raise RefusedError(f"the key given is not {handle}'s")

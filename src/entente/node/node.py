@@ -152,7 +152,9 @@ def _parse_cut(text: str, order: Sequence[str], entries: Mapping[str, Sequence[b
     sizes = {party: int(piece) for party, piece in zip(order, pieces, strict=True)}
     for party, size in sizes.items():
         if size > len(entries[party]):
-            raise UsageError(f"this node holds {len(entries[party])} entries of {party}, not {size}", remedy="Pull first.")
+            raise UsageError(
+                f"this node holds {len(entries[party])} entries of {party}, not {size}", remedy="Pull first."
+            )
     return Cut(sizes)
 
 
@@ -169,4 +171,6 @@ def read_passphrase(folder: Path) -> bytes:
     try:
         return path.read_bytes().strip()
     except FileNotFoundError:
-        raise KeyUnavailableError("no passphrase file", place=str(path), remedy="Put the node's passphrase there, mode 0600.") from None
+        raise KeyUnavailableError(
+            "no passphrase file", place=str(path), remedy="Put the node's passphrase there, mode 0600."
+        ) from None

@@ -13,7 +13,7 @@ from entente.keys import verify
 from entente.node.gate import Situation, gate
 from entente.node.import_ import read_map, read_source, unseal_blob
 from entente.node.ledger import Ledger
-from entente.store.node_db import DraftRow
+from entente.store.node_db import DraftRow, SourceRow
 from entente.strict import canonical, encode, parse_as
 from entente.treaty.agreement import SignedAgreement, Terms
 from entente.treaty.approval import Approval, Core, Records
@@ -68,7 +68,7 @@ def propose(node: Ledger, areas: Mapping[str, Area], source_id: str, wish: Wish)
     area = areas[source.area]
     records = read_source(node, area, source)
     mapper = Mapper(read_map(node, source.map), law.law.ranks[node.party], node.party)
-    template = _template(node, law, terms, source.area, source.format, wish)
+    template = _template(node, law, terms, source, wish)
     screening = screen(
         records,
         law.law,
@@ -79,26 +79,30 @@ def propose(node: Ledger, areas: Mapping[str, Area], source_id: str, wish: Wish)
     kept, refused = _apply_view(area, template.view, screening, law)
     if not kept:
         _journal(node, source_id, refused)
-        raise RefusedError("nothing in this import may cross", remedy=f"{len(refused)} objects were refused; see `entente why`.")
-    return _freeze(node, area, source_id, wish.author, template, kept, refused)
+        raise RefusedError(
+            "nothing in this import may cross", remedy=f"{len(refused)} objects were refused; see `entente why`."
+        )
+    return _freeze(node, area, template, source_id=source_id, author=wish.author, kept=kept, refused=refused)
 
 
-def _template(node: Ledger, law: SignedAgreement, terms: Terms, area: str, form: str, wish: Wish) -> Core:
+def _template(node: Ledger, law: SignedAgreement, terms: Terms, source: SourceRow, wish: Wish) -> Core:
     """A core with everything but what the records decide."""
     purposes = terms.purposes or ("",)
     zero = "0" * 64
     return Core(
         agreement=law.hash,
         ancestors=(),
-        area=area,
+        area=source.area,
         article=wish.article or (terms.articles or ("",))[0],
         bytes_padded=0,
         channel=wish.channel,
         content=zero,
         copies=wish.copies,
         custody=(terms.custody or {}).get("default", "delivered"),
-        format=form,
-        marking=Marking((), law.law.party[node.party].levels[0], node.party, purposes[0], tuple(sorted(law.law.parties))),
+        format=source.format,
+        marking=Marking(
+            (), law.law.party[node.party].levels[0], node.party, purposes[0], tuple(sorted(law.law.parties))
+        ),
         nonce=os.urandom(16).hex(),
         origin=node.side.origin,
         records=Records(0, zero),
@@ -140,9 +144,10 @@ def _apply_view(
 def _freeze(
     node: Ledger,
     area: Area,
+    template: Core,
+    *,
     source_id: str,
     author: str,
-    template: Core,
     kept: list[tuple[Record, Marking]],
     refused: list[tuple[Record, Refusal]],
 ) -> Proposal:
@@ -179,7 +184,9 @@ def _freeze(
         _journal(node, rid, refused)
         node.db.put_draft(draft)
         journal_decision(node, rid, decision)
-        node.db.journal(node.now(), "gate", rid, canonical({"findings": msgspec.to_builtins(private.findings), "rid": rid}))
+        node.db.journal(
+            node.now(), "gate", rid, canonical({"findings": msgspec.to_builtins(private.findings), "rid": rid})
+        )
     pattern = area.mention_pattern(record for record, _ in refused)
     mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(record.data))
     crossing = tuple(record.sha256 for record, _ in kept)

@@ -109,7 +109,9 @@ def pull_register(node: Ledger, tree: Reader) -> int:
     if head.size < mirror.size:
         _same_history(node, head, data)
         raise BehindError(
-            f"shows {head.size} entries, but {mirror.size} were cosigned", place=side.origin, remedy="The partner must heal."
+            f"shows {head.size} entries, but {mirror.size} were cosigned",
+            place=side.origin,
+            remedy="The partner must heal.",
         )
     if head.size == mirror.size:
         _same_history(node, head, data)
@@ -132,10 +134,12 @@ def _genesis_key(node: Ledger, tree: Reader, data: bytes) -> str:
     entry = parse_entry(first, place="own entry 0")
     if node.partner_genesis and leaf_hash(first).hex() != node.partner_genesis:
         raise VerificationError("entry 0 is not the one in the pairing file", place=side.origin)
-    authority = {key_id(key): key for key in law.law.party[side.party].authority}
+    authority = {str(key_id(key)): key for key in law.law.party[side.party].authority}
     message = signed_message(side.origin, entry)
-    good = entry.kind == "genesis" and entry.sigs and all(
-        sig.by in authority and verify(authority[sig.by], message, sig.sig) for sig in entry.sigs
+    good = (
+        entry.kind == "genesis"
+        and entry.sigs
+        and all(sig.by in authority and verify(authority[sig.by], message, sig.sig) for sig in entry.sigs)
     )
     body = parse_body("genesis", entry.body) if good else None
     if not isinstance(body, Genesis) or entry.agreement != law.hash or body.origin != side.origin:
@@ -166,7 +170,9 @@ def _evidence(node: Ledger, party: str, data: bytes) -> None:
     node.frozen = f"two signed heads of {party}'s register contradict each other; see {folder}"
     node.db.journal(node.now(), "frozen", party, canonical({"evidence": name}))
     raise ForkError(
-        "two validly signed heads contradict each other", place=str(folder / name), remedy="Only an epoch signed by both goes on."
+        "two validly signed heads contradict each other",
+        place=str(folder / name),
+        remedy="Only an epoch signed by both goes on.",
     )
 
 
@@ -184,7 +190,9 @@ def _fetch(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> tuple[G
         bundle = _bundle(tree, "own", tile)
         start = 32 * 256 * (tile.index - first)
         if leaf_hashes(bundle) != hashes[start : start + 32 * tile.width]:
-            raise CorruptionError("an entry does not match its leaf", place=bundle_path("own", tile), remedy="Fetch it again.")
+            raise CorruptionError(
+                "an entry does not match its leaf", place=bundle_path("own", tile), remedy="Fetch it again."
+            )
         entries += bundle
     return growth, entries[mirror.size - 256 * first :]
 
@@ -250,7 +258,9 @@ def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:
     own, other = node.side, node.other_side
     shown, theirs = tree.get("mirror/checkpoint", MAX_NOTE), tree.get("own/checkpoint", MAX_NOTE)
     if shown is None or theirs is None or own.log_key is None or other.log_key is None or other.mirror_key is None:
-        raise BehindError(node.frozen, place=own.origin, remedy="Wait until the partner's tree is there, then pull again.")
+        raise BehindError(
+            node.frozen, place=own.origin, remedy="Wait until the partner's tree is there, then pull again."
+        )
     cosigner = mirror_name(node.law.law.id, other.party)
     heads = {
         other.party: ("own", open_own(theirs, other.origin, other.log_key)),

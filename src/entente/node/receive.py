@@ -114,9 +114,9 @@ def _open(node: Ledger, tree: Reader, validate: Validate, row: InboxRow, body: R
     listing, bodies = _unpack(node, core, sealed.blob, dek, salt)
     records = _validated(validate, core, bodies)
     _check_markings(node, law, core, listing)
-    fault = first_fault(records, law.law, core.area)
-    if fault is not None:
-        raise _RefusedError("not_permitted", fault)
+    reason = first_fault(records, law.law, core.area)
+    if reason is not None:
+        raise _RefusedError("not_permitted", reason)
     node.keys.put_key(core.rid, dek + salt)
     node.view.put_holding(
         core.rid, zip(records, [item.marking for item in listing.records], strict=True), listing.markings
@@ -190,6 +190,8 @@ def _check_markings(node: Ledger, law: SignedAgreement, core: Core, listing: pay
 
 
 def _own_marking(node: Ledger, law: SignedAgreement, core: Core, mark: Marking) -> str:
-    request = Request(node.other_side.origin, 0, node.now(), msgspec.structs.replace(core, marking=mark), SealedRef("", ""), ())
+    request = Request(
+        node.other_side.origin, 0, node.now(), msgspec.structs.replace(core, marking=mark), SealedRef("", ""), ()
+    )
     decision = decide(law.law, _NO_VIEW, request, verify, skip=NOT_OWN_MARKING)
     return ", ".join(finding.rule for finding in decision.refusals)

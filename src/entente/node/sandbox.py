@@ -64,7 +64,7 @@ def run_child(find: Callable[[str], Area | None], form: str, source: BinaryIO, s
 
 
 def _facts(area: Area, source: BinaryIO) -> object:
-    found = []
+    found: list[dict[str, object]] = []
     while head := source.read(_LENGTH.size):
         body = source.read(_LENGTH.unpack(head)[0])
         reason = area.check(body)
@@ -72,7 +72,13 @@ def _facts(area: Area, source: BinaryIO) -> object:
             return f"record {len(found)}: {reason}"[:300]
         record = area.record_of(body)
         found.append(
-            {"id": record.id, "names": record.names, "title": record.title, "type": record.type, "version": record.version}
+            {
+                "id": record.id,
+                "names": record.names,
+                "title": record.title,
+                "type": record.type,
+                "version": record.version,
+            }
         )
     return found
 

@@ -105,7 +105,9 @@ class FolderTree:
         """The file's bytes or None; PartnerError if the tree is away, FormatError if the file exceeds `limit` bytes."""
         if not self.folder.is_dir():
             raise PartnerError(
-                "the partner's tree is not there", place=str(self.folder), remedy="Is the folder mounted? Try again later."
+                "the partner's tree is not there",
+                place=str(self.folder),
+                remedy="Is the folder mounted? Try again later.",
             )
         data = self.range(path, 0, limit + 1)
         if data is not None and len(data) > limit:

@@ -47,7 +47,9 @@ def read_settings(folder: Path) -> Settings:
     try:
         return msgspec.json.decode((folder / "node.json").read_bytes(), type=Settings)
     except FileNotFoundError:
-        raise UsageError("not a node's folder", place=str(folder), remedy="Give --node DIR, or run `./run demo`.") from None
+        raise UsageError(
+            "not a node's folder", place=str(folder), remedy="Give --node DIR, or run `./run demo`."
+        ) from None
     except msgspec.MsgspecError as fault:
         raise UsageError(str(fault), place=str(folder / "node.json")) from None
 
@@ -101,7 +103,9 @@ def with_authorities(data: bytes, keys: Mapping[str, str]) -> bytes:
     law = parse_agreement(made).law
     for code, key in keys.items():
         if key not in law.party[code].authority:
-            raise AgreementError(f"{code} names another authority key", remedy="Leave `authority` out, or write ed25519:@CODE@.")
+            raise AgreementError(
+                f"{code} names another authority key", remedy="Leave `authority` out, or write ed25519:@CODE@."
+            )
     return made
 
 
@@ -112,7 +116,8 @@ def sign_agreement(data: bytes, signers: Sequence[Signer]) -> bytes:
         "payload": base64.b64encode(data).decode(),
         "payloadType": AGREEMENT_TYPE,
         "signatures": [
-            {"keyid": key_id(signer.public), "sig": base64.b64encode(signer.sign(message)).decode()} for signer in signers
+            {"keyid": key_id(signer.public), "sig": base64.b64encode(signer.sign(message)).decode()}
+            for signer in signers
         ],
     }
     return canonical(envelope)
@@ -135,7 +140,9 @@ def add_signature(data: bytes, envelope: bytes | None, signer: Signer) -> bytes:
 def new_authority(path: Path, passphrase: bytes) -> str:
     """An authority's key rests in a new file, locked; returns its public half."""
     if path.exists():
-        raise UsageError("the file is there already", place=str(path), remedy="Choose another; keys are never overwritten.")
+        raise UsageError(
+            "the file is there already", place=str(path), remedy="Choose another; keys are never overwritten."
+        )
     signer = SoftSigner.generate()
     path.touch(mode=0o600)
     path.write_bytes(lock(signer.seed, passphrase, label=AUTHORITY))
@@ -165,7 +172,9 @@ def check_signed(data: bytes, envelope: bytes) -> tuple[SignedAgreement, dict[st
     except (KeyError, TypeError, ValueError) as fault:
         raise AgreementError(f"the signature file is not a DSSE envelope ({fault})") from None
     if not good:
-        raise AgreementError("the signatures are over other bytes than this file", remedy="Use the file that was signed.")
+        raise AgreementError(
+            "the signatures are over other bytes than this file", remedy="Use the file that was signed."
+        )
     message = pae("agreement", data, suffix="toml")
     result = {}
     for code, party in signed.law.party.items():
@@ -176,7 +185,8 @@ def check_signed(data: bytes, envelope: bytes) -> tuple[SignedAgreement, dict[st
     missing = [code for code in signed.law.parties if code not in result]
     if missing:
         raise AgreementError(
-            f"not signed by the authority of {' or '.join(missing)}", remedy="Both authorities must sign the same bytes."
+            f"not signed by the authority of {' or '.join(missing)}",
+            remedy="Both authorities must sign the same bytes.",
         )
     return signed, result
 
@@ -184,9 +194,7 @@ def check_signed(data: bytes, envelope: bytes) -> tuple[SignedAgreement, dict[st
 # The first entries
 
 
-def found(
-    node: Ledger, data: bytes, envelope: bytes, authority: Signer, *, epoch: int = 1
-) -> SignedAgreement:
+def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> SignedAgreement:
     """This party's register exists: genesis and adopt, signed by its authority; a sealing key certified for 90 days.
 
     Raises: AgreementError if both authorities have not signed these bytes or `authority` is not this party's; StateError if
@@ -201,7 +209,7 @@ def found(
     public, private = new_kem(X25519_SUITE)
     node.keys.put_key(f"kem/{key_id(public)}", private)
     machine = {name: node._machine_signer(name).public for name in ("log", "mirror")}  # noqa: SLF001 - same room
-    genesis = {
+    genesis: dict[str, object] = {
         "agreement": signed.hash,
         "keys": {
             "kem": {"key": public, "until": time_text(node.clock() + timedelta(days=KEM_DAYS))},
@@ -212,7 +220,7 @@ def found(
         "origin": node.side.origin,
     }
     sig = sigs[node.party]
-    adopt = {"agreement": signed.hash, "nonce": nonce(), "sig": {"by": sig.by, "sig": sig.sig}}
+    adopt: dict[str, object] = {"agreement": signed.hash, "nonce": nonce(), "sig": {"by": sig.by, "sig": sig.sig}}
     drafts = [act(node, "genesis", genesis, authority, signed.hash), act(node, "adopt", adopt, authority, signed.hash)]
     node.append(drafts, agreement=signed.hash)
     return signed

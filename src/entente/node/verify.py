@@ -23,7 +23,7 @@ from entente.node.ledger import mirror_name
 from entente.register import note
 from entente.register.checkpoint import Checkpoint, open_mirror, open_own, parse_text
 from entente.register.entry import Entry, parse_entry, signed_message
-from entente.register.tiles import changed_bundles, changed_tiles, pack, split
+from entente.register.tiles import changed_bundles, changed_tiles, split
 from entente.register.tree import Tree, leaf_hashes
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.decision import Request, decide, parties_of, sealed_ref
@@ -125,7 +125,9 @@ def find_folders(folder: Path) -> dict[str, Path]:
                 given = Path(entry["dir"])
                 nodes[name] = given if given.is_dir() and given.is_absolute() else folder / given.name
     except FileNotFoundError:
-        raise UsageError("neither a node's folder nor a demo's", place=str(folder), remedy="It needs `served` or demo.json.") from None
+        raise UsageError(
+            "neither a node's folder nor a demo's", place=str(folder), remedy="It needs `served` or demo.json."
+        ) from None
     except msgspec.MsgspecError as fault:
         raise UsageError(str(fault), place=str(listing)) from None
     return nodes
@@ -259,7 +261,7 @@ class _ServedReader:
         body = parse_body(entry.kind, entry.body)
         if law is None or not isinstance(body, Genesis):
             raise VerificationError("is no genesis under an agreement served here", place=place)
-        authority = {key_id(key): key for key in law.law.party[side.party].authority}
+        authority = {str(key_id(key)): key for key in law.law.party[side.party].authority}
         message = signed_message(side.origin, entry)
         if not entry.sigs or not all(s.by in authority and verify(authority[s.by], message, s.sig) for s in entry.sigs):
             raise VerificationError(f"is not signed by {side.party}'s authority", place=place)
@@ -279,7 +281,9 @@ class _ServedReader:
             return
         try:
             cosigner = mirror_name(law.id, own.party)
-            open_mirror(self._read("mirror/checkpoint"), mirror.origin, mirror.log_key or "", cosigner, own.mirror_key or "")
+            open_mirror(
+                self._read("mirror/checkpoint"), mirror.origin, mirror.log_key or "", cosigner, own.mirror_key or ""
+            )
         except EntenteError as fault:
             raise VerificationError(fault.detail, place="mirror/checkpoint") from None
         self.report.heads += 1
@@ -304,7 +308,7 @@ class _ServedReader:
             nonlocal decided
             law = self.laws[entry.agreement]
             request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-            view = view_for(pair, side.party, entry.seen.size, request, self.laws, law.law)
+            view = view_for(pair, side.party, entry.seen.size, request, self.laws, law=law.law)
             decision = decide(law.law, view, request, count)
             decided += 1
             if not decision.permit:
@@ -320,7 +324,9 @@ class _ServedReader:
         self.report.decisions += decided
         bad = [f"{side.party} entry {item.idx}: {item.reason}" for side in pair.sides.values() for item in side.invalid]
         self.report.invalid += len(bad)
-        self.report.ok(f"{self.name}: {sum(map(len, self.entries.values())) - len(bad)} entries valid, {len(bad)} listed as invalid")
+        self.report.ok(
+            f"{self.name}: {sum(map(len, self.entries.values())) - len(bad)} entries valid, {len(bad)} listed as invalid"
+        )
         for text in bad:
             self.report.lines.append(Line("ok", f"  invalid, changes nothing: {text}"))
         self.report.ok(f"{self.name}: decide() computed again for {decided} releases, {len(refused)} not permitted")
@@ -392,4 +398,3 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield path
         if path.is_dir() and not path.is_symlink():
             yield from _walk(path)
-

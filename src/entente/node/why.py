@@ -62,7 +62,8 @@ def why(node: Ledger, areas: Mapping[str, Area], key: str) -> Why:
     if len(drafts) + len(rids) != 1 or not key:
         found = len(drafts) + len(rids)
         raise UsageError(
-            f"{key} names {found} releases and drafts" if found else f"no release or draft {key}", remedy="See `entente list releases`."
+            f"{key} names {found} releases and drafts" if found else f"no release or draft {key}",
+            remedy="See `entente list releases`.",
         )
     if drafts:
         return _draft(node, areas, drafts[0])
@@ -115,7 +116,9 @@ def _draft(node: Ledger, areas: Mapping[str, Area], draft: DraftRow) -> Why:
     findings = _findings(node.db.journal_of("decision", draft.rid))
     objects = _own_objects(node, areas, draft, core.area)
     by = tuple(msgspec.json.decode(data)["by"] for data in node.db.approvals(draft.rid))
-    return Why("draft", draft.rid, 0, draft.state, core.area, core.article, findings, _gate(node, draft.rid), objects, (), by)
+    return Why(
+        "draft", draft.rid, 0, draft.state, core.area, core.article, findings, _gate(node, draft.rid), objects, (), by
+    )
 
 
 def _sent(node: Ledger, areas: Mapping[str, Area], fact: ReleaseFact) -> Why:

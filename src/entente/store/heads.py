@@ -62,7 +62,13 @@ class Heads(Database):
             changed = self.run(_new, origin=name, size=new.size, root=new.root, line=new.line)
         else:
             changed = self.run(
-                _swap, b_origin=name, b_old=old.size, b_old_root=old.root, b_size=new.size, b_root=new.root, b_line=new.line
+                _swap,
+                b_origin=name,
+                b_old=old.size,
+                b_old_root=old.root,
+                b_size=new.size,
+                b_root=new.root,
+                b_line=new.line,
             )
         if changed != 1:
             raise ForkError("another process signed in between", place=name, remedy="One writer per node.")

@@ -62,9 +62,7 @@ _journal = (
 _journal_count = select(func.count()).select_from(t.journal)
 _add_inbox = insert(t.inbox)
 _pending = (
-    select(t.inbox)
-    .where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.outcome.is_(None))
-    .order_by(t.inbox.c.idx)
+    select(t.inbox).where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.outcome.is_(None)).order_by(t.inbox.c.idx)
 )
 _intents = (
     select(t.inbox.c.idx, t.inbox.c.outcome)
@@ -79,7 +77,9 @@ _set_outcome = (
     .values(outcome=bindparam("b_outcome"), reason=bindparam("b_reason"))
 )
 _set_answered = (
-    update(t.inbox).where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.idx == bindparam("b_idx")).values(answered=1)
+    update(t.inbox)
+    .where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.idx == bindparam("b_idx"))
+    .values(answered=1)
 )
 _put_source = insert(t.source)
 _sources = select(t.source).order_by(t.source.c.at)
@@ -160,7 +160,9 @@ class NodeDb(Database):
             raise StoreError("no such register", place=str(log_id))
         return int(row[0]), str(row[1])
 
-    def append(self, log_id: int, old: int, entries: Sequence[bytes], root: str, rids: Iterable[tuple[str, int]] = ()) -> None:
+    def append(
+        self, log_id: int, old: int, entries: Sequence[bytes], root: str, rids: Iterable[tuple[str, int]] = ()
+    ) -> None:
         """Inside a transaction: entries follow index `old`, and the head moves.
 
         Raises: StateError if the register is not at `old` any more (the fence); roll back and read again.

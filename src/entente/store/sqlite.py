@@ -29,14 +29,20 @@ def _compiled(statement: ClauseElement) -> tuple[str, dict[str, object]]:
     return str(made), {name: value for name, value in (made.params or {}).items() if value is not None}
 
 
+def sqlite_version() -> tuple[str, bool]:
+    """The version of SQLite in use, and whether a node may run on it."""
+    return sqlite.sqlite_version, sqlite.sqlite_version_info >= OLDEST
+
+
 class Database:
     """One SQLite file held by this process. Statements run at once; `transaction` groups them."""
 
     def __init__(self, path: Path, metadata: MetaData, *, version: int, durable: bool = True) -> None:
         """Open or create; StoreError if SQLite is too old, the file is of another version or cannot be opened."""
-        if sqlite.sqlite_version_info < OLDEST:
+        version_text, usable = sqlite_version()
+        if not usable:
             raise StoreError(
-                f"SQLite {sqlite.sqlite_version} carries the WAL-reset bug",
+                f"SQLite {version_text} carries the WAL-reset bug",
                 remedy="Install pysqlite3 0.6.1 (not pysqlite3-binary).",
             )
         self.path = path

@@ -53,9 +53,16 @@ class ViewDb(Database):
             self.run(_drop_things, b_place=place)
             rows = [
                 {
-                    "place": place, "number": number, "id": record.id, "type": record.type, "version": record.version,
-                    "title": record.title, "sha256": record.sha256, "marking": marking, "data": record.data,
-                }  # fmt: skip
+                    "place": place,
+                    "number": number,
+                    "id": record.id,
+                    "type": record.type,
+                    "version": record.version,
+                    "title": record.title,
+                    "sha256": record.sha256,
+                    "marking": marking,
+                    "data": record.data,
+                }
                 for number, (record, marking) in enumerate(records)
             ]
             self.run_many(_add_thing, rows)

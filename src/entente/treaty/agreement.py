@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -247,7 +248,10 @@ def _check(law: Agreement) -> None:
     _need(law.start < law.end, f"start {law.start} is not before end {law.end}")
     _need(law.suites, "no suite is allowed, so nothing could be sealed")
     for code, found in law.party.items():
-        _need(found.levels and len(set(found.levels)) == len(found.levels), f"party {code}: levels must be named once each")
+        _need(
+            found.levels and len(set(found.levels)) == len(found.levels),
+            f"party {code}: levels must be named once each",
+        )
         _need(found.witnesses_from in (None, *found.levels), f"party {code}: witnesses_from is not one of its levels")
         for name in (*found.levels, *found.names.values()):
             check_text(name)
@@ -288,10 +292,12 @@ def _check_rows(law: Agreement) -> None:
             _need((code, raw[code]) not in seen, f"{place}: {code} {raw[code]} crosses by two rows")
             seen.add((code, str(raw[code])))
     for code in law.party:
-        ranks = [(law.ranks[code][row.level], law.ranks[law.other(code)][row.equivalent]) for row in law.rows[code].values()]
+        ranks = [
+            (law.ranks[code][row.level], law.ranks[law.other(code)][row.equivalent]) for row in law.rows[code].values()
+        ]
         ranks.sort()
         _need(
-            all(a[1] <= b[1] for a, b in zip(ranks, ranks[1:], strict=False)),
+            all(a[1] <= b[1] for a, b in pairwise(ranks)),
             f"equivalence: a higher level of {code} maps to a lower one of {law.other(code)}",
         )
 
@@ -305,9 +311,16 @@ def _check_terms(law: Agreement, name: str, terms: Terms) -> None:
             f"Write {first}>{second} or {second}>{first}.",
         )
     for field in ("approvals", "answer_hours", "retain_days", "copies", "max_bytes"):
-        _need(getattr(terms, field) != 0, f"{name}: {field} is 0", "Nothing crosses without a person, a limit and a clock.")
+        _need(
+            getattr(terms, field) != 0,
+            f"{name}: {field} is 0",
+            "Nothing crosses without a person, a limit and a clock.",
+        )
     for code, level in (terms.ceiling or {}).items():
-        _need(code in law.party and level in law.party[code].levels, f"{name}: ceiling {code} = {level!r} is not a level of a party")
+        _need(
+            code in law.party and level in law.party[code].levels,
+            f"{name}: ceiling {code} = {level!r} is not a level of a party",
+        )
     for caveat in terms.caveats or ():
         _need(caveat in law.caveats, f"{name}: caveat {caveat!r} is not among the agreement's caveats")
     words = {"default"} | {level for party in law.party.values() for level in party.levels}

@@ -216,7 +216,11 @@ def _format(case: _Case) -> Outcome:
     area, core = case.area, case.core
     if area is None:
         return _unknown("area")
-    good = core.format in (area.formats or ()) and core.view in (area.views or ()) and core.bytes_padded <= (area.max_bytes or 0)
+    good = (
+        core.format in (area.formats or ())
+        and core.view in (area.views or ())
+        and core.bytes_padded <= (area.max_bytes or 0)
+    )
     return good, f"{core.format}, {core.view}, {core.bytes_padded} bytes"
 
 
@@ -250,7 +254,7 @@ def _ceiling(case: _Case) -> Outcome:
 
 def _releasable(case: _Case) -> Outcome:
     to = set(case.mark.releasable_to)
-    good = {case.sender, case.core.to} <= to and to <= case.law.party.keys() | set(case.law.thirds)
+    good = {case.sender, case.core.to} <= to <= case.law.party.keys() | set(case.law.thirds)
     return good, ", ".join(case.mark.releasable_to)
 
 
@@ -429,7 +433,11 @@ def _approval_count(case: _Case) -> Outcome:
     known = [given for given in case.request.approvals if given.by in case.view.persons]
     persons = [case.view.persons[given.by] for given in known]
     count = min(len({person.commitment for person in persons}), len({person.key for person in persons}))
-    good = area.approvals is not None and count >= area.approvals and set(area.roles or ()) <= {given.role for given in known}
+    good = (
+        area.approvals is not None
+        and count >= area.approvals
+        and set(area.roles or ()) <= {given.role for given in known}
+    )
     return good, f"{count} of {area.approvals}"
 
 
@@ -470,7 +478,9 @@ _RULES: tuple[Callable[[_Case], Outcome], ...] = (
 _TABLE = tuple(zip(DECIDE_RULES, _RULES, strict=True))
 
 
-def decide(law: Agreement, view: View, request: Request, verify: Verifier, *, skip: frozenset[str] = frozenset()) -> Decision:
+def decide(
+    law: Agreement, view: View, request: Request, verify: Verifier, *, skip: frozenset[str] = frozenset()
+) -> Decision:
     """The decision of the agreement on one request: 26 findings in the table's order; permit if all are ok.
 
     Args:

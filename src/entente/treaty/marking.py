@@ -123,6 +123,5 @@ class Mapper:
         if not found:
             if self._default is msgspec.UNSET:
                 return "no marking, and the marking map states no default"
-            return self._default  # type: ignore[return-value]
+            return self._default
         return join(found, self._rank, self._sender) or "its foreign markings have no common marking"
-
