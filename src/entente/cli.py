@@ -26,6 +26,7 @@ from entente.node.served import FolderTree
 from entente.node.verify import find_folders, verify_folders
 from entente.place import last_demo
 from entente.store.sqlite import sqlite_version
+from entente.strict import read_own
 from entente.treaty.agreement import holes, parse_agreement
 from entente.treaty.decision import Finding
 
@@ -36,7 +37,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 def _default_node() -> Path:
     demo = last_demo()
-    first = next(iter(msgspec.json.decode((demo / "demo.json").read_bytes(), type=dict[str, dict[str, Any]]).values()))
+    first = next(iter(read_own((demo / "demo.json").read_bytes(), dict[str, dict[str, Any]]).values()))
     return Path(first["dir"])
 
 
@@ -363,17 +364,18 @@ def propose(
 @main.command()
 @click.argument("rid")
 @click.option("--as", "handle", required=True, help="Who approves.")
-@click.option("--role", required=True, help="In which of the area's roles.")
+@click.option("--role", default="", help="In which of the area's roles.")
 @click.option("--password-file", type=FILE)
+@click.option("--revoke", is_flag=True, help="Take the approval back; possible until dispatch.")
 @node_verb
 def approve(
-    rid: str, handle: str, role: str, password_file: Path | None, folder: Path | None, *, as_json: bool
+    rid: str, handle: str, role: str, password_file: Path | None, folder: Path | None, *, revoke: bool, as_json: bool
 ) -> None:
     """Sign a draft's exact bytes. The author cannot."""
     with opened(folder) as node:
         signer = node.person_signer(handle, password_of(handle, password_file))
-        done = node.approve(rid, handle, role, signer)
-    show(as_json, done, f"{done.state}: signed by {', '.join(done.by)} ({done.needed} needed)")
+        done = node.revoke_approval(rid, handle) if revoke else node.approve(rid, handle, role, signer)
+    show(as_json, done, f"{done.state}: signed by {', '.join(done.by) or 'nobody'} ({done.needed} needed)")
 
 
 @main.command()

@@ -29,7 +29,7 @@ from entente.node.propose import Proposal, Wish
 from entente.node.verify import Report, verify_folders
 from entente.node.why import digest_of
 from entente.place import remember_demo
-from entente.strict import time_text
+from entente.strict import parse_foreign, time_text
 from entente.treaty.agreement import Agreement, holes, parse_agreement
 from entente.treaty.marking import MapRow, Marking, MarkingMap
 from entente.treaty.record import Record
@@ -230,7 +230,7 @@ class Demo:
         purpose = (terms.purposes or ("",))[0]
         plain = Marking((), lowest, node.party, purpose, tuple(sorted(law.law.parties)))
         rows = dict.fromkeys((MITRE_STATEMENT, MITRE_IDENTITY, *TLP_CLEAR), plain)
-        sample = msgspec.json.decode((SAMPLES / "sample.stix.json").read_bytes())["objects"]
+        sample = parse_foreign((SAMPLES / "sample.stix.json").read_bytes())["objects"]
         for item in sample:
             if item["type"] == "marking-definition":
                 rows[item["id"]] = plain

@@ -79,7 +79,9 @@ def key_id(text: str) -> KeyId:
 class Verifier(Protocol):
     """Whether `signature` (64 bytes, hex) by `key` (`alg:hex`) covers `message`; total, never raises."""
 
-    def __call__(self, key: str, message: bytes, signature: str, /) -> bool: ...
+    def __call__(self, key: str, message: bytes, signature: str, /) -> bool:
+        """Whether it verifies."""
+        ...
 
 
 def verify(key: str, message: bytes, signature: str) -> bool:

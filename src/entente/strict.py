@@ -204,6 +204,14 @@ def _holds_surrogate_or_nul(value: object) -> bool:
     return isinstance(value, list) and any(map(_holds_surrogate_or_nul, value))
 
 
+def read_own(data: bytes, kind: type[T], *, place: str = "stored JSON") -> T:
+    """The typed value of JSON that this node wrote itself; FormatError if it was damaged since."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as fault:
+        raise FormatError(str(fault), place=place) from None
+
+
 def time_text(moment: datetime) -> str:
     """The minute of an aware time as `YYYY-MM-DDTHH:MMZ`, rounded down."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

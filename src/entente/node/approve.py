@@ -9,8 +9,8 @@ from entente.keys import Signer
 from entente.node.ledger import Ledger
 from entente.node.propose import check_draft
 from entente.store.node_db import DraftRow
-from entente.strict import canonical, encode, parse_as, time_text
-from entente.treaty.approval import Core, approve
+from entente.strict import canonical, encode, parse_as, read_own, time_text
+from entente.treaty.approval import Approval, Core, approve
 
 VALID_DAYS = 7
 
@@ -78,11 +78,24 @@ def _settle(node: Ledger, draft: DraftRow, needed: int) -> Approved:
         raise RefusedError(f"an approval does not count: {bad[0].observed}", place=f"Art. {bad[0].article}")
     state = "approved" if decision.permit and private.permit else "checked"
     node.db.set_draft(draft.rid, state)
-    return Approved(draft.rid, state, _handles(node, draft.rid), needed)
+    return Approved(draft.rid, state, approvers(node, draft.rid), needed)
 
 
-def _handles(node: Ledger, rid: str) -> tuple[str, ...]:
-    return tuple(msgspec.json.decode(data)["by"] for data in node.db.approvals(rid))
+def approvers(node: Ledger, rid: str) -> tuple[str, ...]:
+    """The handles of those whose approval of this draft or release stands."""
+    return tuple(read_own(data, Approval).by for data in node.db.approvals(rid))
+
+
+def revoke_approval(node: Ledger, rid: str, handle: str) -> Approved:
+    """The person's approval of the draft counts no more; possible until dispatch. StateError if there is none to revoke."""
+    draft = draft_of(node, rid)
+    if draft.state == "dispatched" or handle not in approvers(node, draft.rid):
+        raise StateError(f"{handle} has no approval of this draft to revoke", place=f"{draft.rid[:16]}, {draft.state}")
+    with node.db.transaction():
+        node.db.drop_approval(draft.rid, handle)
+        _note(node, draft.rid, handle, "revoked")
+    core = parse_as(draft.core, Core, place="draft")
+    return _settle(node, draft, node.laws[core.agreement].law.areas[core.area].approvals or 0)
 
 
 def _note(node: Ledger, rid: str, handle: str, what: str) -> None:

@@ -11,7 +11,7 @@ from entente.errors import StateError, StoreError
 from entente.node.ledger import Ledger
 from entente.store.blobs import Blobs
 from entente.store.node_db import SourceRow
-from entente.strict import canonical
+from entente.strict import canonical, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import MarkingMap
 from entente.treaty.record import Record, Rejected
@@ -71,4 +71,4 @@ def read_map(node: Ledger, map_id: str) -> MarkingMap:
     found = node.db.get_map(map_id)
     if found is None:
         raise StateError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map sign FILE`.")
-    return msgspec.json.decode(found[0], type=MarkingMap)
+    return read_own(found[0], MarkingMap)

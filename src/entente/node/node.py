@@ -19,6 +19,7 @@ from entente.node.ledger import Ledger
 from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
 from entente.register.entry import parse_entry
+from entente.strict import read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import MarkingMap
 
@@ -85,6 +86,10 @@ class Node(Ledger):
         """A frozen draft of what may cross from an import."""
         return propose.propose(self, self.areas, source, wish)
 
+    def revoke_approval(self, rid: str, handle: str) -> approve.Approved:
+        """A person's approval counts no more; possible until dispatch."""
+        return approve.revoke_approval(self, rid, handle)
+
     def approve(self, rid: str, handle: str, role: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval of the draft's exact bytes."""
         return approve.approve_draft(self, rid, handle, role, signer)
@@ -137,7 +142,7 @@ class Node(Ledger):
         moment = at or max((_at(data) for found in part.values() for data in found), default="")
         roots = {party: self.root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
         text = reconcile(pair, roots, self.law.hash, moment)
-        digest = msgspec.json.decode(text.rstrip(b"\n").rpartition(b"\n")[2])["sha256"]
+        digest = read_own(text.rstrip(b"\n").rpartition(b"\n")[2], dict[str, str])["sha256"]
         return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
 
     def _cosigned(self) -> int:

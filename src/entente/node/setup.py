@@ -23,7 +23,7 @@ from entente.node.ledger import Draft, Ledger
 from entente.register.entry import Sig
 from entente.register.tree import leaf_hash
 from entente.store.keystore import Keystore
-from entente.strict import canonical, convert, parse_foreign, time_text
+from entente.strict import canonical, convert, parse_foreign, read_own, time_text
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.marking import MarkingMap
 
@@ -45,13 +45,11 @@ class Settings(msgspec.Struct, frozen=True):
 def read_settings(folder: Path) -> Settings:
     """The settings of the node in this folder; UsageError if it is not a node's folder."""
     try:
-        return msgspec.json.decode((folder / "node.json").read_bytes(), type=Settings)
+        return read_own((folder / "node.json").read_bytes(), Settings, place=str(folder / "node.json"))
     except FileNotFoundError:
         raise UsageError(
             "not a node's folder", place=str(folder), remedy="Give --node DIR, or run `./run demo`."
         ) from None
-    except msgspec.MsgspecError as fault:
-        raise UsageError(str(fault), place=str(folder / "node.json")) from None
 
 
 def write_settings(folder: Path, settings: Settings) -> None:

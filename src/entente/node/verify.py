@@ -25,6 +25,7 @@ from entente.register.checkpoint import Checkpoint, open_mirror, open_own, parse
 from entente.register.entry import Entry, parse_entry, signed_message
 from entente.register.tiles import changed_bundles, changed_tiles, split
 from entente.register.tree import Tree, leaf_hashes
+from entente.strict import parse_foreign
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.decision import Request, decide, parties_of, sealed_ref
 
@@ -116,20 +117,19 @@ def find_folders(folder: Path) -> dict[str, Path]:
     if (folder / "served").is_dir():
         return {folder.name: folder}
     listing = folder / "demo.json"
+    nodes = {}
     try:
-        found = msgspec.json.decode(listing.read_bytes(), type=dict[str, msgspec.Raw])
-        nodes = {}
-        for name, raw in found.items():
-            entry = msgspec.json.decode(raw)
-            if isinstance(entry, dict) and "dir" in entry:
-                given = Path(entry["dir"])
-                nodes[name] = given if given.is_dir() and given.is_absolute() else folder / given.name
+        found = parse_foreign(listing.read_bytes(), place=str(listing))
     except FileNotFoundError:
         raise UsageError(
             "neither a node's folder nor a demo's", place=str(folder), remedy="It needs `served` or demo.json."
         ) from None
-    except msgspec.MsgspecError as fault:
-        raise UsageError(str(fault), place=str(listing)) from None
+    for name, entry in found.items() if isinstance(found, dict) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("dir"), str):
+            given = Path(entry["dir"])
+            nodes[name] = given if given.is_dir() else folder / given.name
+    if not nodes:
+        raise UsageError("names no node's folder", place=str(listing))
     return nodes
 
 

@@ -13,9 +13,11 @@ from entente.account.reconcile import release_state
 from entente.account.state import ReleaseFact, find_release
 from entente.crossing.payload import open_payload
 from entente.errors import UsageError
+from entente.node.approve import approvers
 from entente.node.import_ import unseal_blob
 from entente.node.ledger import Ledger
 from entente.store.node_db import DraftRow
+from entente.strict import read_own
 from entente.treaty.approval import Core
 from entente.treaty.area import Area
 from entente.treaty.decision import Finding
@@ -75,12 +77,12 @@ def why(node: Ledger, areas: Mapping[str, Area], key: str) -> Why:
 
 
 def _findings(lines: list[bytes]) -> tuple[Finding, ...]:
-    return tuple(msgspec.json.decode(lines[-1], type=list[Finding])) if lines else ()
+    return tuple(read_own(lines[-1], list[Finding])) if lines else ()
 
 
 def _gate(node: Ledger, rid: str) -> tuple[Finding, ...]:
     lines = node.db.journal_of("gate", rid)
-    return tuple(msgspec.json.decode(lines[-1], type=_Gate).findings) if lines else ()
+    return tuple(read_own(lines[-1], _Gate).findings) if lines else ()
 
 
 class _Gate(msgspec.Struct):
@@ -104,7 +106,7 @@ def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area:
             found.append(Object(record.id, record.type, record.title, crosses=True))
     titles = {thing.sha256: thing for thing in node.view.things(draft.source)}
     for data in node.db.journal_of("refused", draft.rid):
-        for line in msgspec.json.decode(data, type=list[_RefusedLine]):
+        for line in read_own(data, list[_RefusedLine]):
             thing = titles.get(line.sha256)
             name, kind, title = (thing.id, thing.type, thing.title) if thing else (line.sha256, "", "")
             found.append(Object(name, kind, title, crosses=False, rule=line.rule, article=line.article))
@@ -112,10 +114,10 @@ def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area:
 
 
 def _draft(node: Ledger, areas: Mapping[str, Area], draft: DraftRow) -> Why:
-    core = msgspec.json.decode(draft.core, type=Core)
+    core = read_own(draft.core, Core)
     findings = _findings(node.db.journal_of("decision", draft.rid))
     objects = _own_objects(node, areas, draft, core.area)
-    by = tuple(msgspec.json.decode(data)["by"] for data in node.db.approvals(draft.rid))
+    by = approvers(node, draft.rid)
     return Why(
         "draft", draft.rid, 0, draft.state, core.area, core.article, findings, _gate(node, draft.rid), objects, (), by
     )
@@ -124,7 +126,7 @@ def _draft(node: Ledger, areas: Mapping[str, Area], draft: DraftRow) -> Why:
 def _sent(node: Ledger, areas: Mapping[str, Area], fact: ReleaseFact) -> Why:
     draft = node.db.draft(fact.rid)
     objects = _own_objects(node, areas, draft, fact.area) if draft is not None else ()
-    by = tuple(msgspec.json.decode(data)["by"] for data in node.db.approvals(fact.rid))
+    by = approvers(node, fact.rid)
     return Why(
         kind="sent", rid=fact.rid, number=fact.number, state=state_of(node, fact), area=fact.area, article=fact.article,
         findings=_findings(node.db.journal_of("decision", fact.rid)), gate=_gate(node, fact.rid), objects=objects,
@@ -135,7 +137,7 @@ def _sent(node: Ledger, areas: Mapping[str, Area], fact: ReleaseFact) -> Why:
 def _received(node: Ledger, fact: ReleaseFact) -> Why:
     row = node.db.inbox_row(node.logs[node.partner], fact.idx)
     objects = tuple(Object(thing.id, thing.type, thing.title, crosses=True) for thing in node.view.things(fact.rid))
-    findings = tuple(msgspec.json.decode(row.findings, type=list[Finding])) if row else ()
+    findings = tuple(read_own(row.findings, list[Finding])) if row else ()
     return Why(
         kind="received", rid=fact.rid, number=fact.number, state=state_of(node, fact), area=fact.area,
         article=fact.article, findings=findings, gate=(), objects=objects,

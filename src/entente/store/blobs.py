@@ -49,7 +49,10 @@ class Blobs:
 
     def _put(self, path: Path, data: bytes) -> None:
         draft = self.temporary / f"leaves-{os.urandom(8).hex()}"
-        draft.write_bytes(data)
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         draft.rename(path)
 
     def chunks(self, root: str) -> Iterator[bytes]:

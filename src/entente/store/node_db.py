@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import bindparam, func, insert, literal, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from entente.errors import StateError, StoreError
@@ -52,6 +52,7 @@ _approval_upsert = upsert(t.approval)
 _put_approval = _approval_upsert.on_conflict_do_update(
     index_elements=["rid", "by"], set_={"data": _approval_upsert.excluded.data}
 )
+_drop_approval = delete(t.approval).where(t.approval.c.rid == bindparam("b_rid"), t.approval.c.by == bindparam("b_by"))
 _approvals = select(t.approval.c.data).where(t.approval.c.rid == bindparam("b_rid")).order_by(t.approval.c.by)
 _add_journal = insert(t.journal)
 _journal = (
@@ -248,6 +249,10 @@ class NodeDb(Database):
     def put_approval(self, rid: str, by: str, data: bytes) -> None:
         """The person's approval stands; a newer one takes the place of an older."""
         self.run(_put_approval, rid=rid, by=by, data=data)
+
+    def drop_approval(self, rid: str, by: str) -> None:
+        """The person's approval of this draft is gone."""
+        self.run(_drop_approval, b_rid=rid, b_by=by)
 
     def approvals(self, rid: str) -> list[bytes]:
         """The approvals of a draft, sorted by handle."""

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from entente.account.state import Pair
 from entente.store import tables as t
 from entente.store.sqlite import Database
-from entente.strict import encode
+from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 
@@ -84,7 +84,7 @@ class ViewDb(Database):
     def holding(self, place: str) -> tuple[list[Marking], int] | None:
         """The markings and count of a place, or None if it is not held."""
         row = self.one(_holding, b_place=place)
-        return None if row is None else (msgspec.json.decode(bytes(row[0]), type=list[Marking]), int(row[1]))
+        return None if row is None else (read_own(bytes(row[0]), list[Marking]), int(row[1]))
 
     def forget(self, place: str) -> None:
         """Nothing of the place is in this file any more."""

@@ -3,13 +3,13 @@
 Their regular expressions run on a linear-time engine, so that no object can stall the validator.
 """
 
-import json
 from functools import cache
 from importlib import resources
 
 import jsonschema_rs
 
 from entente.errors import FormatError
+from entente.strict import parse_foreign
 
 COUNT = 57
 _COMMON_TYPES = ("extension-definition", "language-content", "marking-definition")
@@ -22,7 +22,7 @@ def _documents() -> dict[str, dict[str, dict[str, object]]]:
     root = resources.files(__package__) / "schemas"
     found: dict[str, dict[str, dict[str, object]]] = {
         folder.name: {
-            file.name.removesuffix(".json"): json.loads(file.read_bytes())
+            file.name.removesuffix(".json"): parse_foreign(file.read_bytes(), place=file.name)
             for file in folder.iterdir()
             if file.name.endswith(".json")
         }
