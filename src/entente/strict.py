@@ -28,11 +28,13 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ").fullmatch
 _HEX = re.compile(r"(?:[0-9a-f]{2})*").fullmatch
 
 
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: object) -> bytes:
     """The RFC 8785 bytes of a JSON value made of dicts with ASCII keys, lists, strings, integers and booleans."""
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode()
+        return _encoder.encode(value).encode()
     except (UnicodeEncodeError, ValueError, TypeError, RecursionError) as fault:
         raise FormatError(f"cannot be written as canonical JSON: {fault}") from None
 

@@ -10,6 +10,7 @@ import hashlib
 import random
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,18 @@ from entente.account.state import Pair, Side
 from entente.account.view import in_force, view_for
 from entente.errors import EntenteError
 from entente.keys import SoftSigner, key_id, pae, verify
-from entente.register.entry import Entry, Seen, Sig, encode
+from entente.register.entry import Entry, Seen, Sig, act_id, encode, parse_entry
 from entente.register.tree import Edge, leaf_hash
 from entente.strict import canonical, parse, parse_time, time_text
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.approval import approval_message, rid_of
-from entente.treaty.decision import Request, View, sealed_ref
+from entente.treaty.decision import Decision, Request, View, decide, sealed_ref
 
 SAMPLES = ("india-korea", "two-certs")
 FOLDER = Path(__file__).resolve().parents[2] / "src" / "entente" / "samples"
 START = "2026-03-01T00:00Z"
 LATER = "2030-06-01T00:00Z"
+KEM_MINUTES = 90 * 24 * 60
 remembered_verify = functools.lru_cache(200_000)(verify)
 
 
@@ -54,8 +56,6 @@ def agreement(sample: str, version: int = 1, start: str = "2026-01-01T00:00Z", n
 
 def later(at: str, minutes: int) -> str:
     """`at` moved by minutes."""
-    from datetime import timedelta  # noqa: PLC0415
-
     return time_text(parse_time(at) + timedelta(minutes=minutes))
 
 
@@ -141,7 +141,7 @@ class World:
         return {
             "agreement": self.hash,
             "keys": {
-                "kem": {"key": kem_text(party, 0), "until": LATER},
+                "kem": {"key": kem_text(party, 0), "until": later(self.at, KEM_MINUTES)},
                 "log": {"key": signer(self.sample, party, "log").public},
                 "mirror": {"key": signer(self.sample, party, "mirror").public},
             },
@@ -162,7 +162,7 @@ class World:
         areas = sorted(self.law.area)
         return {
             "areas": areas,
-            "ceiling": self.law.party[party].levels[-1],
+            "ceiling": self.law.party.get(party, self.law.party[self.parties[0]]).levels[-1],
             "commitment": hashlib.sha256(who.encode()).hexdigest(),
             "key": self.person(handle, generation).public,
             "nonce": self.nonce(),
@@ -174,8 +174,8 @@ class World:
 
     def kem_key(self, party: str, number: int, **other: Any) -> dict[str, Any]:
         return {
-            "areas": [], "key": kem_text(party, number), "nonce": self.nonce(), "roles": [], "subject": "kem", "until": LATER,
-            **other,
+            "areas": [], "key": kem_text(party, number), "nonce": self.nonce(), "roles": [], "subject": "kem",
+            "until": later(self.at, KEM_MINUTES), **other,
         }  # fmt: skip
 
     def assurance(self, party: str, level: str = "", **other: Any) -> dict[str, Any]:
@@ -252,6 +252,16 @@ class World:
     def claim(self, **other: Any) -> dict[str, Any]:
         return {"basis": "", "evidence": [], "key": "t/1", "nonce": self.nonce(), "value": "done", **other}
 
+    def people_until(self, party: str) -> list[tuple[str, SoftSigner]]:
+        """Two persons whose keys are certified here and now for as long as times can be written."""
+        made = []
+        for name in ("long-a", "long-b"):
+            handle = f"{party}/{name}"
+            made.append((handle, self.person(handle)))
+            body = self.person_key(handle, until="9999-12-31T23:59Z")
+            self.put(party, self.draft(party, "key", body, self.by_authority(party)))
+        return made
+
     # A world ready for releases
 
     def begin(self) -> "World":
@@ -279,6 +289,21 @@ class World:
         fold = self.fold()
         fold.extend(self.entries)
         return fold.pair
+
+
+def decisions(world: World) -> dict[tuple[str, int], Decision]:
+    """decide() on every release that joins the facts, as an auditor who holds everything computes it."""
+    found = {}
+
+    def judge(side: Side, idx: int, entry: Entry, _body: Release) -> None:
+        law = world.laws[entry.agreement].law
+        request = request_of(world, side.party, idx, entry)
+        view = view_for(fold.pair, side.party, entry.seen.size, request, world.laws, law=law)
+        found[side.party, idx] = decide(law, view, request, remembered_verify)
+
+    fold = world.fold(on_release=judge)
+    fold.extend(world.entries)
+    return found
 
 
 @functools.lru_cache(512)
@@ -332,7 +357,7 @@ class Node:
     def _judge(self, side: Side, idx: int, entry: Entry, body: Release) -> None:
         request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
         law = self.world.laws[entry.agreement].law
-        view = view_for(self.pair, side.party, entry.seen.size, request, self.world.laws, law)
+        view = view_for(self.pair, side.party, entry.seen.size, request, self.world.laws, law=law)
         self.views[side.party, idx] = view_bytes(view)
 
     def read(self, count: int | None = None) -> None:
@@ -526,8 +551,6 @@ class History:
             body = world.standing(party, per_day={"bytes": 10_000, "count": rng.choice([1, 3])})
         data = self._draft(node, "standing", body, self._some_people(party))
         if "class" in body:
-            from entente.register.entry import act_id, parse_entry  # noqa: PLC0415
-
             self.standings[party].append(act_id(world.origins[party], parse_entry(data)))
         return data
 

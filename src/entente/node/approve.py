@@ -73,9 +73,12 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
 
 def _settle(node: Ledger, draft: DraftRow, needed: int) -> Approved:
     decision, private = check_draft(node, draft, skip=frozenset({"kem"}))
-    bad = [finding for finding in decision.refusals if finding.rule == "approval_valid"]
-    if bad:
-        raise RefusedError(f"an approval does not count: {bad[0].observed}", place=f"Art. {bad[0].article}")
+    bad = [finding.observed for finding in decision.refusals if finding.rule == "approval_valid"]
+    if bad and bad[0] in approvers(node, draft.rid):  # expired, or its key was revoked since: it counts no more
+        with node.db.transaction():
+            node.db.drop_approval(draft.rid, bad[0])
+            _note(node, draft.rid, bad[0], "void")
+        return _settle(node, draft, needed)
     state = "approved" if decision.permit and private.permit else "checked"
     node.db.set_draft(draft.rid, state)
     return Approved(draft.rid, state, approvers(node, draft.rid), needed)

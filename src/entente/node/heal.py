@@ -1,5 +1,7 @@
 """Heal: a node whose database is older than what it signed takes its own entries back from the partner's mirror.
 
+A node that lost heads.db learns from the same files how far it had gone, and remembers from there on.
+
 Only what bears our own log signature and gives its root is taken. Nothing is signed until the database has reached every
 head that heads.db remembers; if the partner has not the rest either, the node stays read-only and an epoch is the way out.
 Source: design core-spec, start gate.
@@ -8,28 +10,31 @@ Source: design core-spec, start gate.
 from collections.abc import Callable
 
 from entente.account.fold import Fold, new_pair
-from entente.errors import BehindError, CorruptionError
+from entente.errors import BehindError, CorruptionError, VerificationError
 from entente.keys import verify
 from entente.node.inbox import judge, store_inbox
 from entente.node.ledger import Ledger
 from entente.register.checkpoint import Checkpoint
 from entente.register.tree import leaf_hashes
+from entente.store.node_db import NoteRow
 from entente.strict import canonical
 
 Fetch = Callable[[str, str, Checkpoint], tuple[bytes, list[bytes]]]
 
 
-def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint]], fetch: Fetch) -> dict[str, int]:
+def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetch: Fetch) -> dict[str, int]:
     """Both registers reach the heads shown, entry by entry proven; returns how many entries of each came back.
 
-    `heads` gives for each party the prefix of the partner's tree that serves its register and the verified head there;
+    `heads` gives for each party the prefix of the partner's tree that serves its register, the verified head there and its note;
     `fetch` (prefix, party, head) the leaf hashes and entries after what this node holds.
     Raises: CorruptionError (fetch again), BehindError (the partner lacks some that we signed: an epoch is needed).
     """
     back = {}
-    for party, (prefix, head) in heads.items():
+    for party, (prefix, head, data) in heads.items():
         tree, log_id = node.trees[party], node.logs[party]
         if head.size <= tree.size:
+            if tree.root(head.size) != head.root:
+                raise VerificationError(f"the partner shows another history of {party}", place=prefix)
             back[party] = 0
             continue
         hashes, entries = fetch(prefix, party, head)
@@ -38,9 +43,12 @@ def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint]], fetch: Fetch) -
             raise CorruptionError("does not give the signed root", place=prefix, remedy="Fetch it again.")
         with node.db.transaction():
             node.db.append(log_id, tree.size, entries, growth.root.hex())
+            if party != node.party:
+                node.db.put_note(log_id, "partner", NoteRow(head.size, head.root.hex(), data))
         back[party] = len(entries)
+    node.restore_heads()
     node.reload()
-    if node.behind:
+    if node.healable:
         raise BehindError(
             node.frozen, place=node.side.origin, remedy="Nobody has the rest: an epoch signed by both is needed."
         )

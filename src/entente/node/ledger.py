@@ -67,7 +67,7 @@ class Ledger:
         self.served = ServedTree(folder / "served", folder / "tmp")
         self.keys.open_node_key(passphrase)
         self.frozen = ""
-        self.behind = False
+        self.healable = False
         self.accreditation = ""
         self.partner_genesis = ""
         self.laws: dict[str, SignedAgreement] = {}
@@ -183,23 +183,40 @@ class Ledger:
         """Nothing is signed on a database that is behind what this node signed before."""
         evidence = self.folder / "evidence"
         self.frozen = f"two signed heads contradict each other; see {evidence}" if evidence.is_dir() else ""
-        self.behind = False
+        self.healable = False
         if self.frozen:
             return
-        for name, party in ((self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)):
+        for name, party in self._head_names():
             head = self.heads.get(name)
             if head is None:
                 if self.trees[party].size and self.db.get_note(
                     self.logs[party], "signed" if party == self.party else "cosigned"
                 ):
                     self.frozen = f"heads.db does not know {name}: it was lost"
+                    self.healable = True
                 continue
             tree = self.trees[party]
             if head.size > tree.size:
                 self.frozen = f"node.db holds {tree.size} entries of {name}, but {head.size} were signed: it is older"
-                self.behind = True
+                self.healable = True
             elif tree.root(head.size).hex() != head.root:
                 self.frozen = f"node.db is another history of {name} than the one signed at {head.size}"
+
+    def restore_heads(self) -> None:
+        """A heads.db that was lost remembers what the registers hold now; the caller has seen the partner's heads on them.
+
+        A head that heads.db still knows is left alone.
+        """
+        for name, party in self._head_names():
+            tree = self.trees[party]
+            if self.heads.get(name) is None and tree.size:
+                kind = "signed" if party == self.party else "cosigned"
+                note = self.db.get_note(self.logs[party], kind)
+                if note is not None and note.size <= tree.size and tree.root(note.size).hex() == note.root:
+                    self.heads.swap(name, None, Head(note.size, note.root, note.data))
+
+    def _head_names(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        return (self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)
 
     def check_may_sign(self) -> None:
         """Raise FrozenError if this node must not sign: behind its own heads, forked, or with a clock that fell back."""
@@ -413,7 +430,7 @@ class Ledger:
         if note is None or log_key is None:
             return
         head = self.heads.get(name)
-        if head is None or (head.size, head.root) != (note.size, note.root):
+        if head is None or note.size > head.size or (note.size == head.size and note.root != head.root):
             self._extends(tree, head, origin)
             signer, cosigner = self._machine_signer("mirror"), mirror_name(self.law.law.id, self.party)
             line = cosign_checkpoint(

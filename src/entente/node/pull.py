@@ -6,6 +6,7 @@ Source: design core-spec, Receiver and Bootstrap.
 """
 
 import os
+from bisect import bisect_left
 from datetime import timedelta
 
 import msgspec
@@ -59,7 +60,7 @@ def pull(
     Raises: PartnerError (away: nothing changed, try later), CorruptionError (fetch again), BehindError (the partner shows less
     than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
     """
-    if node.behind:
+    if node.healable:
         heal_from(node, tree)
     new = pull_register(node, tree)
     pull_mirror(node, tree)
@@ -115,7 +116,6 @@ def pull_register(node: Ledger, tree: Reader) -> int:
         )
     if head.size == mirror.size:
         _same_history(node, head, data)
-        node.db.put_note(node.logs[node.partner], "partner", NoteRow(head.size, head.root.hex(), data))
         return 0
     growth, entries = _fetch(node, tree, head, data)
     rows, on_release = judge(node, node.pair)
@@ -249,8 +249,10 @@ def pull_mirror(node: Ledger, tree: Reader) -> None:
         heal_from(node, tree)
     if node.trees[node.party].root(head.size) != head.root:
         _evidence(node, node.party, data)
-    node.db.put_note(node.logs[node.party], "acknowledged", NoteRow(head.size, head.root.hex(), data))
-    node.publish_releases()
+    known = node.acknowledged()
+    if head.size > known:
+        node.db.put_note(node.logs[node.party], "acknowledged", NoteRow(head.size, head.root.hex(), data))
+        node.publish_releases(bisect_left(node.side.releases, known, key=lambda fact: fact.idx))
 
 
 def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:
@@ -263,8 +265,8 @@ def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:
         )
     cosigner = mirror_name(node.law.law.id, other.party)
     heads = {
-        other.party: ("own", open_own(theirs, other.origin, other.log_key)),
-        own.party: ("mirror", open_mirror(shown, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint),
+        other.party: ("own", open_own(theirs, other.origin, other.log_key), theirs),
+        own.party: ("mirror", open_mirror(shown, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint, shown),
     }
     return heal(node, heads, lambda prefix, party, head: _after(tree, prefix, node.trees[party].size, head.size))
 

@@ -1,0 +1,151 @@
+"""Appending to a register, and proving from one of a million entries.
+
+An append is what `node.ledger` does with a batch of encoded entries: leaf hashes, tree, one durable transaction in
+node.db, compare-and-swap in heads.db, one checkpoint signature, the note. What comes before (rules, fold) and after
+(files served) is not in it. The floor keeps the same promise without a database: hash, tree, one write to the end of a
+file, fdatasync, one signature.
+"""
+
+import math
+import os
+import random
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench.measure import Result, compare, per_second, result
+from entente.keys import SoftSigner
+from entente.register.checkpoint import Checkpoint, sign_checkpoint
+from entente.register.proof import consistency_proof, inclusion_proof
+from entente.register.tiles import pack
+from entente.register.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hashes
+from entente.store.heads import Head, Heads
+from entente.store.node_db import NodeDb, NoteRow
+from entente.strict import time_text
+
+ORIGIN = "entente/bench/AAA-to-BBB/1"
+ENTRY_BYTES = 1024
+BATCHES = {1: 200, 32: 60, 1024: 12}  # entries in a batch, batches in a round
+LEAVES = 1_000_000
+PROOFS = 2_000
+SEED = 20261122
+Batch = tuple[Sequence[bytes], Sequence[str]]
+
+
+def run() -> Iterator[Result]:
+    """Appends by batch, then proofs."""
+    for size, rounds in BATCHES.items():
+        with tempfile.TemporaryDirectory(prefix="entente-bench-") as folder:
+            yield _appends(Path(folder), size, rounds)
+    yield from _proofs()
+
+
+class Ours:
+    """One register in node.db and heads.db, appended to as the ledger does it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.db = NodeDb(folder / "node.db")
+        self.heads = Heads(folder / "heads.db")
+        self.log = self.db.add_log(ORIGIN, "AAA", EMPTY_ROOT.hex())
+        self.tree = Tree()
+        self.signer = SoftSigner.generate()
+
+    def append(self, entries: Sequence[bytes], rids: Sequence[str]) -> None:
+        """The batch is durable, its head signed."""
+        old = self.tree.size
+        growth = self.tree.grown(leaf_hashes(entries))
+        with self.db.transaction():
+            self.db.append(self.log, old, entries, growth.root.hex(), [(rid, old + i) for i, rid in enumerate(rids)])
+        self.tree.take(growth)
+        self._sign()
+
+    def _sign(self) -> None:
+        tree, before = self.tree, self.heads.get(ORIGIN)
+        root = tree.root()
+        if before is not None and (before.size > tree.size or tree.root(before.size).hex() != before.root):
+            raise RuntimeError("the register does not extend the head signed before")
+        note = sign_checkpoint(Checkpoint(ORIGIN, tree.size, root), self.signer)
+        with self.heads.transaction():
+            self.heads.swap(ORIGIN, before, Head(tree.size, root.hex(), note))
+            now, mark = time_text(datetime.now(UTC)), self.heads.watermark()
+            if mark is None or now > mark:
+                self.heads.set_watermark(now)
+        head = self.heads.get(ORIGIN)
+        if head is not None:
+            self.db.put_note(self.log, "signed", NoteRow(head.size, head.root, head.line))
+
+    def close(self) -> None:
+        """Both files are closed."""
+        self.db.close()
+        self.heads.close()
+
+
+class Floor:
+    """The same promise by one file that only grows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.tree = Tree()
+        self.signer = SoftSigner.generate()
+
+    def append(self, entries: Sequence[bytes], rids: Sequence[str]) -> None:
+        """The batch is durable, its head signed; the release ids are in no index."""
+        del rids
+        self.tree.append(leaf_hashes(entries))
+        data = pack(entries)
+        if os.write(self.file, data) != len(data):
+            raise OSError("a short write")
+        os.fdatasync(self.file)
+        sign_checkpoint(Checkpoint(ORIGIN, self.tree.size, self.tree.root()), self.signer)
+
+    def close(self) -> None:
+        """The file is closed."""
+        os.close(self.file)
+
+
+def _appends(folder: Path, size: int, rounds: int) -> Result:
+    """Entries a second at one batch size, for both."""
+    ours, floor = Ours(folder), Floor(folder)
+    chance = random.Random(SEED)  # noqa: S311 - the same entries each time
+
+    def side(log: Ours | Floor) -> Callable[[], float]:
+        def once() -> float:
+            given = [_batch(chance, size) for _ in range(rounds)]
+            return per_second(size * rounds, lambda: [log.append(*batch) for batch in given])
+
+        return once
+
+    try:
+        return compare(f"sqlite batch {size}", "entries/s", side(ours), floor=side(floor), repeats=11)
+    finally:
+        ours.close()
+        floor.close()
+
+
+def _batch(chance: random.Random, size: int) -> Batch:
+    entries = [chance.randbytes(ENTRY_BYTES) for _ in range(size)]
+    return entries, [chance.randbytes(HASH_BYTES).hex() for _ in range(size)]
+
+
+def _proofs() -> Iterator[Result]:
+    """Milliseconds a proof, from the tree in memory."""
+    chance = random.Random(SEED)  # noqa: S311 - the same tree and the same questions each time
+    tree = Tree.from_leaves(chance.randbytes(HASH_BYTES * LEAVES))
+    cases: dict[str, Callable[[int], object]] = {
+        "inclusion": lambda index: inclusion_proof(tree, index, LEAVES),
+        "consistency": lambda index: consistency_proof(tree, index + 1, LEAVES),
+    }
+    for name, prove in cases.items():
+        took = [_milliseconds(prove, chance.randrange(LEAVES - 1)) for _ in range(PROOFS)]
+        yield result(f"{name} proof at {LEAVES}", "ms", {"value": statistics.median(took)})
+        last = sorted(took)[math.ceil(0.99 * PROOFS) - 1]
+        yield result(f"{name} proof at {LEAVES}, p99", "ms", {"value": last})
+
+
+def _milliseconds(prove: Callable[[int], object], index: int) -> float:
+    began = time.perf_counter()
+    prove(index)
+    return 1000 * (time.perf_counter() - began)

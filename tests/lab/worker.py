@@ -1,0 +1,284 @@
+"""What the crash tests run in processes that die: a sender that releases, a receiver that answers, and a fuse.
+
+    python tests/lab/worker.py PARTY DEMO_FOLDER
+
+The sender writes each release whose `dispatch` returned to `PARTY.acknowledged`, flushed to disk; the receiver writes
+each release it saw opened to `PARTY.opened`. Both run until the file `drain` stands in the demo's folder and nothing is
+left to do. The fuse ends the process before the Nth act that would leave a trace on disk.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pysqlite3.dbapi2 as sqlite
+
+from entente.app import AREAS, validate
+from entente.demo import FORMAT, SAMPLES, Demo
+from entente.errors import BehindError, CorruptionError, EntenteError, ForkError, PartnerError
+from entente.node.node import Node
+from entente.node.propose import Wish
+from entente.register.checkpoint import parse_text
+from entente.register.note import parse
+from entente.treaty.record import Record
+
+AREA = "intelligence"
+BLOWN = 9
+IN_FLIGHT = 12
+EVERY_NTH_IN_A_CHILD = 5
+_WRITES = ("INSERT", "UPDATE", "DELETE", "COMMIT", "PRAGMA wal_checkpoint")
+_FILE_ACTS = frozenset({"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir"})
+
+
+# Two nodes
+
+
+def make_pair(folder: Path) -> tuple[str, str]:
+    """Two nodes under the sample agreement stand in `folder`, closed; returns the sender's and the receiver's code."""
+    demo = Demo(folder, SAMPLES / "india-korea.toml", SAMPLES / "sample.stix.json", default=True, say=lambda _: None)
+    demo.agree()
+    demo.write_index()
+    sender, receiver = demo.sender, demo.receiver
+    signed = [(f"{sender.code}/{person.user}", sender.signer(person)) for person in demo._mappers()]
+    (folder / "map").write_text(sender.node.sign_map(demo._map(), signed))
+    for side in demo.sides.values():
+        side.node.pull()
+    for side in demo.sides.values():
+        side.node.close()
+    return sender.code, receiver.code
+
+
+def fresh_object(number: int, *, salt: str = "") -> bytes:
+    """A bundle with one indicator that no other call gave."""
+    made = salt or os.urandom(6).hex()
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    indicator = {
+        "type": "indicator",
+        "spec_version": "2.1",
+        "id": f"indicator--11111111-2222-4333-8444-{made}",
+        "created": at,
+        "modified": at,
+        "name": f"SAMPLE {number}",
+        "pattern": f"[domain-name:value = '{made}.example']",
+        "pattern_type": "stix",
+        "valid_from": at,
+    }
+    bundle = {"type": "bundle", "id": f"bundle--11111111-2222-4333-8444-{made}", "objects": [indicator]}
+    return json.dumps(bundle).encode()
+
+
+def validate_here(form: str, bodies: list[bytes]) -> list[Record] | str:
+    """What `entente.app.validate` says, without the child process."""
+    del form
+    area = AREAS[AREA]
+    bad = [reason for reason in map(area.check, bodies) if reason is not None]
+    return bad[0] if bad else [area.record_of(body) for body in bodies]
+
+
+def validate_mostly_here() -> Callable[[str, list[bytes]], list[Record] | str]:
+    """One in a few in a child process as in real life, the others here, so that more releases cross in a minute."""
+    calls = 0
+
+    def run(form: str, bodies: list[bytes]) -> list[Record] | str:
+        nonlocal calls
+        calls += 1
+        return (validate if calls % EVERY_NTH_IN_A_CHILD == 0 else validate_here)(form, bodies)
+
+    return run
+
+
+def open_node(folder: Path, party: str, validator: Callable[[str, list[bytes]], Any] = validate_here) -> Node:
+    """The party's node, open in this process."""
+    return Node(folder / party, AREAS, validator)
+
+
+class Desk:
+    """The persons of one node and what they do, each step able to take up where a killed process left off."""
+
+    def __init__(self, folder: Path, party: str, node: Node) -> None:
+        self.node, self.party = node, party
+        self.map_id = (folder / "map").read_text()
+        people = json.loads((folder / "demo.json").read_text())[party]["users"]
+        self.author = f"{party}/{people[0]['user']}"
+        self.roles = node.law.law.areas[AREA].roles or ()
+        self.signers = [
+            (
+                f"{party}/{person['user']}",
+                next(role for role in person["roles"] if role in self.roles),
+                node.person_signer(f"{party}/{person['user']}", person["password"].encode()),
+            )
+            for person in people[1:]
+        ]
+
+    def bring_in(self, data: bytes) -> str:
+        """The bundle is imported; returns its id."""
+        return self.node.import_file(AREA, data, place="fresh", map_id=self.map_id).source
+
+    def propose(self, source: str) -> str:
+        """A draft of the import; returns its release id."""
+        return self.node.propose(source, Wish(self.author)).rid
+
+    def approve(self, rid: str) -> None:
+        """Everybody who may approve has approved."""
+        for handle, role, signer in self.signers:
+            self.node.approve(rid, handle, role, signer)
+
+    def unfinished(self) -> list[str]:
+        """Drafts that are not dispatched."""
+        return [draft.rid for draft in self.node.db.drafts() if draft.state != "dispatched"]
+
+    def finish(self, rid: str) -> None:
+        """The draft is approved where it is not, and dispatched."""
+        if (draft := self.node.db.draft(rid)) is not None and draft.state == "checked":
+            self.approve(rid)
+        self.node.dispatch([rid])
+
+
+# The fuse
+
+
+class _Fused(sqlite.Connection):  # type: ignore[misc]  # pysqlite3 ships no types
+    """A connection that burns the fuse before every statement after which the file could be another one."""
+
+    fuse: Callable[[str], None]
+
+    def execute(self, text: str, *values: object) -> object:
+        if text.startswith(_WRITES) and (not self.in_transaction or text == "COMMIT"):
+            self.fuse(text.partition(" SET ")[0].partition(" (")[0])
+        return super().execute(text, *values)
+
+
+class Fuse:
+    """Ends this process, as if killed, before the Nth act from `set` on that would leave a trace below a folder.
+
+    Acts are SQL statements that commit, and renames, links, removals, new folders, flushes and files opened for writing.
+    Only stores opened after the fuse was laid are watched for SQL. It cannot be taken out of a process again.
+    """
+
+    def __init__(self, under: Path) -> None:
+        self.root = f"{under}{os.sep}"
+        self.left = 0
+        self.acts: list[str] = []
+        _Fused.fuse = staticmethod(self._burn)
+        sync, connect = os.fsync, sqlite.connect
+
+        def fsync(handle: int) -> None:
+            self._burn("fsync")
+            sync(handle)
+
+        os.fsync = fsync
+        sqlite.connect = lambda *args, **named: connect(*args, factory=_Fused, **named)
+        sys.addaudithook(self._hook)
+
+    def set(self, left: int) -> None:
+        """The process ends before the `left`th act from now on; the acts before it are in `acts`."""
+        self.left, self.acts = left, []
+
+    def _burn(self, what: str) -> None:
+        self.left -= 1
+        self.acts.append(what)
+        if self.left == 0:
+            os._exit(BLOWN)
+
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in _FILE_ACTS:
+            self._burn(f"{event} {str(args[0]).removeprefix(self.root)}")
+        elif event == "open" and isinstance(args[0], str) and args[0].startswith(self.root):
+            if (args[2] or 0) & (os.O_WRONLY | os.O_RDWR):
+                self._burn(f"open {args[0].removeprefix(self.root)}")
+
+
+# The processes that get killed
+
+
+def note_down(path: Path, line: str) -> None:
+    """One line more in a file of the test's own, on disk when this returns."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(handle, f"{line}\n".encode())
+    os.fsync(handle)
+    os.close(handle)
+
+
+@contextmanager
+def faults_noted(folder: Path, party: str) -> Iterator[None]:
+    """What a partner that is just starting, or just publishing, may cause is noted; anything else ends the process."""
+    try:
+        yield
+    except (PartnerError, CorruptionError) as fault:
+        note_down(folder / f"{party}.faults", f"{type(fault).__name__} {fault.place}: {fault.detail}")
+    except (ForkError, BehindError) as fault:
+        note_down(folder / f"{party}.alarms", f"{type(fault).__name__} {fault.place}: {fault.detail}")
+        raise
+
+
+def level(node: Node) -> bool:
+    """Everything that the partner shows is held, and the partner has cosigned all that is ours."""
+    shown = node.partner_tree().get("own/checkpoint", 4096)
+    size = parse_text(parse(shown).text).size if shown is not None else -1
+    return node.other_side.size == size and node.acknowledged() == node.side.size
+
+
+def send(folder: Path, party: str, drain: Path) -> None:
+    """Release after release, each noted once `dispatch` has returned."""
+    node = open_node(folder, party)
+    desk = Desk(folder, party, node)
+    number = 0
+    while True:
+        for rid in desk.unfinished():
+            desk.finish(rid)
+            note_down(folder / f"{party}.acknowledged", rid)
+        with faults_noted(folder, party):
+            node.pull()
+        waiting = [fact for fact in node.side.releases if not fact.answers]
+        if drain.exists():
+            if not waiting and level(node):
+                break
+            time.sleep(0.01)
+        elif len(waiting) < IN_FLIGHT:
+            number += 1
+            data = fresh_object(number)
+            rid = desk.propose(desk.bring_in(data))
+            desk.approve(rid)
+            (done,) = node.dispatch([rid])
+            note_down(folder / f"{party}.acknowledged", done.rid)
+        else:
+            time.sleep(0.01)
+    node.close()
+
+
+def receive(folder: Path, party: str, drain: Path) -> None:
+    """Pull and answer; what was opened is noted."""
+    node = open_node(folder, party, validate_mostly_here())
+    while True:
+        with faults_noted(folder, party):
+            got = node.pull()
+            for held in got.opened:
+                note_down(folder / f"{party}.opened", held.rid)
+            for idx, outcome, reason in got.refused:
+                note_down(folder / f"{party}.alarms", f"refused {idx} {outcome} {reason}")
+        node.answer()
+        log_id = node.logs[node.partner]
+        if drain.exists() and level(node) and not node.db.pending(log_id) and not node.db.intents(log_id):
+            break
+        time.sleep(0.01)
+    node.close()
+
+
+def main(party: str, folder: Path) -> None:
+    """The sender is the party that has the signed map's people; `roles` says who is who."""
+    sender = (folder / "sender").read_text()
+    (send if party == sender else receive)(folder, party, folder / "drain")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], Path(sys.argv[2]).resolve())
+    except EntenteError as fault:
+        sys.exit(f"{type(fault).__name__}: {fault.explain()}")

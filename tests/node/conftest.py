@@ -1,0 +1,48 @@
+"""Pairs of nodes, each on a copy of a template that is built once per run and agreement."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lab.pair import Pair, Template, build
+
+Make = Callable[..., Pair]
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Template]:
+    """The template of a sample agreement."""
+    made: dict[str, Template] = {}
+
+    def get(sample: str) -> Template:
+        if sample not in made:
+            made[sample] = build(tmp_path_factory.mktemp(sample), sample)
+        return made[sample]
+
+    return get
+
+
+@pytest.fixture
+def make_pair(templates: Callable[[str], Template], tmp_path: Path) -> Iterator[Make]:
+    """Makes pairs; they are closed when the test ends."""
+    made: list[Pair] = []
+
+    def make(sample: str = "india-korea") -> Pair:
+        made.append(Pair(templates(sample), tmp_path / f"pair-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for pair in made:
+        pair.close()
+
+
+@pytest.fixture
+def pair(make_pair: Make) -> Pair:
+    """Two nodes under the India-Korea sample."""
+    return make_pair()
+
+
+@pytest.fixture(params=["india-korea", "two-certs"])
+def either(make_pair: Make, request: pytest.FixtureRequest) -> Pair:
+    """Two nodes under each sample in turn."""
+    return make_pair(request.param)

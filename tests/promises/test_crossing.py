@@ -1,0 +1,468 @@
+"""What the agreement allows crosses, and nothing else: every count and digest is computed here again from the input file.
+
+The second computation shares nothing with the program: objects are cut out of the file by the standard library's own
+positions, and the closure over references is the slow one, round after round until nothing changes.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from promises.demo_run import (
+    ENTERPRISE,
+    ICS,
+    SAMPLE_BUNDLE,
+    SAMPLES,
+    Run,
+    bundle_of,
+    cli,
+    copy_of,
+    demo,
+    demos,
+    fresh,
+    indicator,
+    passwords,
+    said,
+    sample_run,
+    shared,
+    written,
+)
+
+INDIA_KOREA = (SAMPLES / "india-korea.toml").read_text()
+TWO_CERTS = (SAMPLES / "two-certs.toml").read_text()
+LOWEST_ROW = '  { IND = "UNCLASSIFIED", KOR = "일반", article = "3(2)", channels = ["network", "stick"] },\n'
+INTRUSION_SETS = '[{ type = "intrusion-set", article = "4(3)" }]'
+KEYS = {
+    "bytes", "digest_received", "digest_sent", "objects", "refused", "registers", "releases", "same_answer", "seconds",
+    "verified",
+}  # fmt: skip
+
+# --- the second computation --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of the input: its exact bytes, id and type, and every string in it, keys among them."""
+
+    raw: bytes
+    id: str
+    type: str
+    strings: frozenset[str]
+
+
+def strings_in(value: Any) -> set[str]:
+    found: set[str] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, str):
+            found.add(item)
+        elif isinstance(item, dict):
+            todo += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            todo += item
+    return found
+
+
+@cache
+def items_of(path: Path) -> tuple[Item, ...]:
+    """Every object of a bundle, its bytes exactly as they stand in the file."""
+    text = path.read_bytes().decode()
+    decoder = json.JSONDecoder()
+    opening = re.search(r'"objects"\s*:\s*\[', text)
+    assert opening
+    at, found = opening.end(), []
+    while True:
+        gap = re.compile(r"[\s,]*").match(text, at)
+        assert gap
+        at = gap.end()
+        if text[at] == "]":
+            break
+        value, end = decoder.raw_decode(text, at)
+        found.append(Item(text[at:end].encode(), value["id"], value["type"], frozenset(strings_in(value))))
+        at = end
+    assert len(found) == len(json.loads(text)["objects"])
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What should cross and what should not, and by which rule."""
+
+    crossing: tuple[Item, ...]
+    refused: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        hashes = sorted(hashlib.sha256(item.raw).hexdigest() for item in self.crossing)
+        return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def expected(items: tuple[Item, ...], *withheld: str) -> Expected:
+    """The closure: an object stays if its type is withheld, or if it names, anywhere, what stays or is withheld."""
+    assert len({item.id for item in items}) == len(items), "one version of each, so that an id is an object"
+    an_id = re.compile(rf"({'|'.join(map(re.escape, withheld))})--[0-9a-f-]{{36}}")
+    refused = {item.id: "withhold" for item in items if item.type in withheld}
+    refused |= {
+        item.id: "reference"
+        for item in items
+        if item.id not in refused and any(an_id.fullmatch(text) for text in item.strings)
+    }
+    while more := [item.id for item in items if item.id not in refused and item.strings & refused.keys()]:
+        refused |= dict.fromkeys(more, "reference")
+    return Expected(tuple(item for item in items if item.id not in refused), refused)
+
+
+def holds(run: Run, items: tuple[Item, ...], *withheld: str, article: str = "4(3)") -> Expected:
+    """The demo's figures are those of the second computation, to the object and to the byte."""
+    run.check()
+    result, wanted = run.result, expected(items, *withheld)
+    crossed, refused = len(wanted.crossing), len(wanted.refused)
+    assert result["objects"] == {"crossed": crossed, "imported": len(items), "quarantined": 0, "refused": refused}
+    assert {row["id"]: row["rule"] for row in result["refused"]} == wanted.refused
+    assert len(result["refused"]) == refused
+    assert {row["article"] for row in result["refused"]} <= {article}
+    assert result["digest_sent"] == result["digest_received"] == wanted.digest
+    assert result["bytes"] >= sum(len(item.raw) for item in wanted.crossing)
+    sound(run)
+    return wanted
+
+
+def sound(run: Run) -> None:
+    """A demo that carried something over: answered, the same account on both sides, verified."""
+    result = run.result
+    assert [row["state"] for row in result["releases"]] == ["received"]
+    assert re.fullmatch("[0-9a-f]{64}", result["releases"][0]["rid"])
+    assert result["same_answer"] is True
+    assert result["verified"]["failed"] == 0
+    assert min(result["verified"][name] for name in ("entries", "heads", "signatures")) > 0
+    assert result["verified"]["not_checked"]
+    assert all(set(row) == {"article", "id", "reason", "rule"} for row in result["refused"])
+    assert all(all(isinstance(text, str) and text for text in row.values()) for row in result["refused"])
+
+
+# --- ATT&CK and the samples --------------------------------------------------------------------------------------
+
+
+def test_attack_for_ics_crosses_but_for_its_groups_and_what_names_them() -> None:
+    bundle = shared(ICS)
+    run = demo("--bundle", bundle)
+    wanted = holds(run, items_of(bundle), "intrusion-set")
+    assert len(wanted.crossing) == 1_766
+    types = Counter((item.type, wanted.refused[item.id]) for item in items_of(bundle) if item.id in wanted.refused)
+    assert types == {
+        ("intrusion-set", "withhold"): 16,
+        ("relationship", "reference"): 43,
+        ("x-mitre-collection", "reference"): 1,
+    }
+
+
+@pytest.mark.slow
+def test_attack_for_enterprise_crosses_but_for_its_groups_and_what_names_them() -> None:
+    bundle = shared(ENTERPRISE)
+    wanted = holds(demo("--bundle", bundle), items_of(bundle), "intrusion-set")
+    assert (len(wanted.crossing), len(items_of(bundle))) == (19_087, 24_771)
+    assert Counter(wanted.refused.values()) == {"withhold": 187, "reference": 5_497}
+
+
+def test_another_withheld_type_keeps_back_what_the_second_computation_keeps_back() -> None:
+    bundle = shared(ICS)
+    cases = (("malware",), ("campaign", "x-mitre-asset"), ())
+    runs = []
+    for types in cases:
+        rows = ", ".join(f'{{ type = "{name}", article = "4(3)" }}' for name in types)
+        changed = written(INDIA_KOREA.replace(INTRUSION_SETS, f"[{rows}]"), fresh("agreement.toml"))
+        assert changed.read_text() != INDIA_KOREA
+        runs.append(["--bundle", bundle, "--agreement", changed])
+    counts = []
+    for types, run in zip(cases, demos(*runs), strict=True):
+        if types:
+            wanted = holds(run, items_of(bundle), *types)
+            assert set(wanted.refused.values()) == {"withhold", "reference"}
+        else:  # nothing is withheld: all of it crosses
+            wanted = holds(run, items_of(bundle), "no-such-type")
+            assert not wanted.refused
+        counts.append(len(wanted.crossing))
+    assert len(set(counts)) == len(counts), "each agreement lets through another number"
+
+
+def test_two_response_teams_carry_the_same_objects_under_their_own_articles() -> None:
+    teams, states = demos(["--agreement", SAMPLES / "two-certs.toml"], [])
+    for run, party, article in ((teams.check(), "AAA", "2"), (states.check(), "IND", "4(3)")):
+        sound(run)
+        assert run.result["objects"] == {"crossed": 9, "imported": 12, "quarantined": 0, "refused": 3}
+        assert {row["article"] for row in run.result["refused"] if row["rule"] == "withhold"} == {article}
+        assert list(run.result["registers"])[0] == party
+    assert teams.result["digest_sent"] == states.result["digest_sent"]
+
+
+def test_the_sample_keeps_back_the_group_what_names_it_and_the_thirds_indicator() -> None:
+    run = sample_run()
+    sound(run)
+    items = {item.id: item for item in items_of(SAMPLE_BUNDLE)}
+    found = Counter((row["rule"], row["article"], items[row["id"]].type) for row in run.result["refused"])
+    assert found == {
+        ("withhold", "4(3)", "intrusion-set"): 1,
+        ("reference", "4(3)", "relationship"): 1,
+        ("originator", "6(1)", "indicator"): 1,
+    }
+    refused = {row["id"] for row in run.result["refused"]}
+    crossing = Expected(tuple(item for name, item in items.items() if name not in refused), {})
+    assert run.result["digest_sent"] == run.result["digest_received"] == crossing.digest
+    assert all(not item.strings & refused for item in crossing.crossing)
+
+
+def test_a_bundle_without_foreign_markings_crosses_whole() -> None:
+    bundle = shared("indicators/amnesty-novispy.stix2.json")
+    holds(demo("--bundle", bundle), items_of(bundle), "intrusion-set")
+
+
+# --- agreements as people write them -----------------------------------------------------------------------------
+
+
+def test_authorities_that_are_left_out_are_added() -> None:
+    inline = re.sub(r'authority = \["ed25519:@\w+@"\], ', "", INDIA_KOREA)
+    inline_last = re.sub(
+        r'(\{ names = \{ en = "Republic of India".*?\}, )authority = \["ed25519:@IND@"\], (.*?) \}',
+        r'\1\2, authority = ["ed25519:@IND@"] }',
+        INDIA_KOREA,
+    )
+    tables = re.sub(r'authority = \["ed25519:@\w+@"\]\n', "", TWO_CERTS)
+    dotted = re.sub(r'authority = \["ed25519:@\w+@"\]\n', "", TWO_CERTS).replace("[party.AAA]", "[ party . AAA ]")
+    windows = tables.replace("\n", "\r\n")
+    forms = {"inline": inline, "last": inline_last, "tables": tables, "dotted": dotted, "windows": windows}
+    runs = {}
+    for name, text in forms.items():
+        path = fresh("agreement.toml")
+        path.write_bytes(text.encode())
+        assert "authority" not in text or name == "last"
+        runs[name] = ["--agreement", path]
+    for name, run in zip(runs, demos(*runs.values()), strict=True):
+        assert run.code == 0, f"{name}: {run.all}"
+        sound(run)
+        law = tomllib.loads((run.folder / "agreement.toml").read_bytes().decode())
+        for party in law["party"].values():
+            assert len(party["authority"]) == 1, name
+            assert re.fullmatch("ed25519:[0-9a-f]{64}", party["authority"][0]), name
+
+
+def changed(old: str, new: str, text: str = INDIA_KOREA) -> Path:
+    assert old in text
+    return written(text.replace(old, new), fresh("agreement.toml"))
+
+
+def test_an_agreement_that_opens_nothing_refuses_the_whole_release_with_its_articles() -> None:
+    cases = {
+        "area": (changed('directions = ["IND>KOR", "KOR>IND"]', "directions = []"), "2(1)"),
+        "start": (changed('start = "2026-01-01T00:00Z"', 'start = "2030-01-01T00:00Z"'), "18(1)"),
+        "end": (changed('end = "2031-01-01T00:00Z"\nrenew_years = 1', 'end = "2026-02-01T00:00Z"\nrenew_years = 0'), "18(1)"),
+        "equivalence": (changed(LOWEST_ROW, ""), "3(2)"),
+    }
+    for name, run in zip(cases, demos(*(["--agreement", path] for path, _ in cases.values())), strict=True):
+        result = run.check(1).result
+        assert result["objects"]["crossed"] == 0, name
+        assert result["releases"] == [], name
+        assert result["digest_sent"] == result["digest_received"] == "", name
+        assert result["verified"]["failed"] == 0, name
+        assert result["same_answer"] is True, name
+        assert "REFUSED" in run.out, f"{name}:\n{run.out}"
+        assert f"Art. {cases[name][1]}" in run.out.partition(" 3 decide")[2], f"{name}:\n{run.out}"
+        assert set(result) >= KEYS, name
+        assert result["objects"]["imported"] == 12, name
+        assert result["objects"]["refused"] == len(result["refused"]) == 12, f"{name}: {result['objects']}"
+
+
+def test_only_the_other_direction_open_makes_the_other_party_the_sender() -> None:
+    path = changed('directions = ["IND>KOR", "KOR>IND"]', 'directions = ["KOR>IND"]')
+    run = demo("--agreement", path).check()
+    sound(run)
+    assert re.search(r"import +KOR", run.out)
+    assert run.result["objects"]["crossed"] == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "agreement"),
+        ("id = [", "TOML"),
+        (INDIA_KOREA.replace("exercise = true", "exercize = true"), "exercize"),
+        (INDIA_KOREA.replace('ceiling = { IND = "SECRET"', 'ceiling = { IND = "TOP"'), "TOP"),
+        (INDIA_KOREA.replace("[acts]", "[acts"), "TOML"),
+    ],
+    ids=["empty", "no TOML", "unknown key", "unknown level", "broken table"],
+)
+def test_an_agreement_that_cannot_be_read_is_an_error_in_words(text: str, named: str) -> None:
+    run = demo("--agreement", written(text, fresh("mine.toml"))).check(2)
+    assert named in run.err
+    assert "mine.toml" in run.err
+
+
+# --- what a bundle may hold --------------------------------------------------------------------------------------
+
+DEEP = b"[" * 50_000 + b"]" * 50_000
+
+
+def odd(raw: bytes, number: int = 50) -> bytes:
+    """An otherwise good indicator with these bytes as a value."""
+    return indicator(number)[:-1] + b', "x_odd": ' + raw + b"}"
+
+
+BAD_OBJECTS = {
+    "duplicate key": odd(b'{"a": 1, "a": 2}'),
+    "duplicate key by escape": odd(b'{"a": 1, "\\u0061": 2}'),
+    "NaN": odd(b"NaN"),
+    "infinity": odd(b"-Infinity"),
+    "beyond a double": odd(b"1e400"),
+    "many digits": odd(b"1" * 4_000),
+    "lone surrogate": odd(b'"\\ud800"'),
+    "bytes of a surrogate": odd(b'"\xed\xa0\x80"'),
+    "not UTF-8": odd(b'"\xff"'),
+    "NUL": odd(b'"\\u0000"'),
+    "raw NUL": odd(b'"\x00"'),
+    "control character": odd(b'"\x07"'),
+    "byte-order mark": b"\xef\xbb\xbf" + indicator(51),
+    "brackets": odd(b"[" * 200 + b"]" * 200),
+    "null": b"null",
+    "number": b"7",
+    "no id": indicator(52).replace(b'"id"', b'"di"'),
+    "id of another type": indicator(53).replace(b"indicator--", b"malware--"),
+    "null list": odd(b"1").replace(b'"x_odd": 1', b'"labels": null'),
+    "no pattern": indicator(54).replace(b'"pattern":', b'"nattern":'),
+}
+
+
+def test_bad_objects_are_quarantined_alone_and_the_rest_crosses() -> None:
+    good = [indicator(number) for number in range(1, 4)]
+    bad = {name: raw for name, raw in BAD_OBJECTS.items() if name != "byte-order mark"}
+    bundle = fresh("bad.json")
+    bundle.write_bytes(bundle_of(good[0], *bad.values(), good[1], good[2]))
+    run = demo("--bundle", bundle).check()
+    sound(run)
+    assert run.result["objects"] == {"crossed": 3, "imported": 3, "quarantined": len(bad), "refused": 0}
+    hashes = sorted(hashlib.sha256(raw).hexdigest() for raw in good)
+    assert run.result["digest_received"] == hashlib.sha256("".join(hashes).encode()).hexdigest()
+    assert "QUARANTINED" in run.out
+    assert "objects[1]" in run.out
+
+
+@cache
+def importing() -> tuple[Path, str]:
+    """A copy of the demo and the id of a map by which its first node imports."""
+    folder = copy_of(sample_run().folder, fresh("importing"))
+    node = folder / "IND"
+    agreement = said("status", "--node", node)["agreement"]
+    drawn = written(json.dumps({"agreement": agreement, "area": "intelligence", "rows": []}), fresh("map.json"))
+    held = passwords(folder)
+    name = said("map", drawn, "--as", "IND/iyer", "--password-file", held["IND/iyer"], "--node", node)["map"]
+    return node, name
+
+
+@pytest.mark.parametrize("raw", BAD_OBJECTS.values(), ids=BAD_OBJECTS.keys())
+def test_a_bad_object_is_quarantined_or_its_file_refused_in_words(raw: bytes) -> None:
+    node, name = importing()
+    bundle = fresh("bad.json")
+    bundle.write_bytes(bundle_of(indicator(1), raw, indicator(2)))
+    run = cli("import", bundle, "--map", name, "--node", node, "--json")
+    if run.code == 2:  # only where the file itself has no one reading
+        assert raw is BAD_OBJECTS["byte-order mark"]
+        assert "bad.json" in run.err
+        return
+    found = json.loads(run.check().out)
+    assert found["records"] == 2
+    (one,) = found["quarantined"]
+    assert one["place"].startswith("objects[1]")
+    assert one["reason"]
+    assert one["reason"].isprintable()
+
+
+GOOD_FILE = bundle_of(indicator(1))
+BAD_FILES = {
+    "empty": b"",
+    "blank": b" \n",
+    "no JSON": b"hello",
+    "cut short": GOOD_FILE[:-20],
+    "something follows": GOOD_FILE + b"{}",
+    "a list": b"[" + GOOD_FILE + b"]",
+    "a string": b'"bundle"',
+    "not a bundle": GOOD_FILE.replace(b'"type": "bundle"', b'"type": "bungle"'),
+    "objects is no list": b'{"type": "bundle", "id": "bundle--33333333-2222-4333-8444-000000000000", "objects": {}}',
+    "objects is null": b'{"type": "bundle", "id": "bundle--33333333-2222-4333-8444-000000000000", "objects": null}',
+    "duplicate key": GOOD_FILE[:-1] + b', "objects": []}',
+    "duplicate key by escape": GOOD_FILE[:-1] + b', "\\u006fbjects": []}',
+    "duplicate type": b'{"type": "bundle", ' + GOOD_FILE[1:],
+    "NaN": GOOD_FILE[:-1] + b', "x": NaN}',
+    "beyond a double": GOOD_FILE[:-1] + b', "x": 1e400}',
+    "many digits": GOOD_FILE[:-1] + b', "x": ' + b"1" * 5_000 + b"}",
+    "brackets alone": DEEP,
+    "open brackets": b"[" * 100_000,
+    "open braces": b'{"a":' * 100_000,
+    "brackets at the top": GOOD_FILE[:-1] + b', "x": ' + DEEP + b"}",
+    "lone surrogate": GOOD_FILE[:-1] + b', "x": "\\udfff"}',
+    "NUL": GOOD_FILE[:-1] + b', "x": "\\u0000"}',
+    "NULs": b"\x00" * 100,
+    "not UTF-8": GOOD_FILE[:-1] + b', "x": "\xff"}',
+    "UTF-16": GOOD_FILE.decode().encode("utf-16"),
+    "UTF-16 without mark": GOOD_FILE.decode().encode("utf-16-le"),
+    "UTF-32": GOOD_FILE.decode().encode("utf-32"),
+    "byte-order mark": b"\xef\xbb\xbf" + GOOD_FILE,
+}
+
+
+@pytest.mark.parametrize("data", BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_a_file_with_no_one_reading_is_refused_in_words(data: bytes) -> None:
+    node, name = importing()
+    bundle = fresh("hostile.json")
+    bundle.write_bytes(data)
+    run = cli("import", bundle, "--map", name, "--node", node).check(2)
+    assert "hostile.json" in run.err
+    assert run.err.count("\n") <= 3
+    assert len(run.err) < 600
+    assert run.err.replace("\n", "").isprintable()
+
+
+def test_brackets_within_one_object_never_end_in_a_traceback() -> None:
+    """So deep that some readers fall over: either the one object or the file is refused."""
+    node, name = importing()
+    bundle = fresh("deep.json")
+    bundle.write_bytes(bundle_of(indicator(1), odd(DEEP), indicator(2)))
+    run = cli("import", bundle, "--map", name, "--node", node, "--json")
+    assert run.code in {0, 2}, run.all
+    if run.code == 0:
+        assert len(json.loads(run.out)["quarantined"]) == 1
+    else:
+        assert "deep.json" in run.err
+
+
+def test_the_demo_ends_on_a_bad_file_with_words_and_two() -> None:
+    paths = {}
+    for name in ("byte-order mark", "UTF-16", "open brackets", "empty"):
+        paths[name] = fresh("hostile.json")
+        paths[name].write_bytes(BAD_FILES[name])
+    for run in demos(*(["--bundle", path] for path in paths.values())):
+        run.check(2)
+        assert "hostile.json" in run.err
+        assert run.err.count("\n") <= 3
+
+
+def test_a_bundle_of_nothing_refuses_in_words() -> None:
+    empty, all_bad = fresh("empty.json"), fresh("bad.json")
+    empty.write_bytes(bundle_of())
+    all_bad.write_bytes(bundle_of(BAD_OBJECTS["NaN"]))
+    for run in demos(["--bundle", empty], ["--bundle", all_bad]):
+        run.check(1)
+        assert run.result["objects"]["crossed"] == 0
+        assert run.result["objects"]["imported"] == 0
+        assert run.result["releases"] == []
+    assert run.result["objects"]["quarantined"] == 1
+
+
+def test_a_bundle_that_is_not_there_is_a_usage_error() -> None:
+    run = demo("--bundle", fresh("nothing.json")).check(2)
+    assert "nothing.json" in run.err
