@@ -3,7 +3,7 @@
 import msgspec
 
 from entente.account.acts import Release
-from entente.account.fold import OnRelease
+from entente.account.judge import OnRelease
 from entente.account.state import Pair, Side
 from entente.account.view import view_for
 from entente.keys import verify

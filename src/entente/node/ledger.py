@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from entente.account.acts import Release
-from entente.account.fold import EMPTY_ROOT, Fold, OnRelease, new_pair
+from entente.account.fold import EMPTY_ROOT, Fold, new_pair
+from entente.account.judge import OnRelease
 from entente.account.state import Pair, ReleaseFact, Side
 from entente.account.view import in_force, view_for
 from entente.errors import AgreementError, BehindError, FrozenError, StateError, StoreError

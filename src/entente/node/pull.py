@@ -266,7 +266,11 @@ def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:
     cosigner = mirror_name(node.law.law.id, other.party)
     heads = {
         other.party: ("own", open_own(theirs, other.origin, other.log_key), theirs),
-        own.party: ("mirror", open_mirror(shown, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint, shown),
+        own.party: (
+            "mirror",
+            open_mirror(shown, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint,
+            shown,
+        ),
     }
     return heal(node, heads, lambda prefix, party, head: _after(tree, prefix, node.trees[party].size, head.size))
 

@@ -1,0 +1,319 @@
+"""Judging one entry: who must have signed it, by kind, and what it then changes.
+
+Each handler checks everything before it changes anything; `NotValidError` means that nothing was changed.
+Source: design core-spec, Entries (signed by).
+"""
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from entente.account import acts
+from entente.account.state import Act, AnswerFact, KemFact, PersonFact, ReleaseFact, Side, StandingFact
+from entente.keys import Verifier, key_id, pae
+from entente.register.entry import Entry, signed_message
+from entente.strict import check_text, parse_time
+from entente.treaty.agreement import Agreement, SignedAgreement
+from entente.treaty.decision import Person
+from entente.treaty.marking import Marking
+
+OnRelease = Callable[[Side, int, Entry, acts.Release], None]
+
+
+class NotValidError(Exception):
+    """This entry is not valid; the text is its reason."""
+
+
+def need(good: object, reason: str) -> None:
+    """Raise NotValidError with this reason unless `good`."""
+    if not good:
+        raise NotValidError(reason)
+
+
+def origin_name(agreement_id: str, sender: str, recipient: str, epoch: int) -> str:
+    """The origin of the register in which `sender` writes to `recipient`."""
+    return f"entente/{agreement_id}/{sender}-to-{recipient}/{epoch}"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What judging needs besides the facts: every agreement by hash, a verifier, and who is told of releases."""
+
+    laws: Mapping[str, SignedAgreement]
+    verify: Verifier
+    on_release: OnRelease | None
+
+
+class Judge:
+    """One entry about to join the facts: its signatures checked by kind, then its effect."""
+
+    def __init__(
+        self, rules: Rules, side: Side, other: Side, *, idx: int, entry: Entry, law: Agreement, act: str
+    ) -> None:
+        self.rules, self.side, self.other = rules, side, other
+        self.idx, self.entry, self.law, self.act = idx, entry, law, act
+
+    def run(self, body: acts.Body) -> None:
+        """Check and apply; `NotValidError` before any change."""
+        handler = getattr(self, f"_{self.entry.kind}")
+        handler(body)
+
+    # Signatures
+
+    def _message(self) -> bytes:
+        return signed_message(self.side.origin, self.entry)
+
+    def _by_keys(self, keys: Mapping[str, str], needed: Sequence[Mapping[str, str]]) -> None:
+        """Every signature verifies under a known key, and each group of `needed` signed."""
+        message = self._message()
+        for sig in self.entry.sigs:
+            need(sig.by in keys and self.rules.verify(keys[sig.by], message, sig.sig), "signature")
+        signed = {sig.by for sig in self.entry.sigs}
+        for group in needed:
+            need(signed & group.keys(), "signature missing")
+
+    def _authority(self, party: str, law: Agreement | None = None) -> dict[str, str]:
+        """Key id → key of a party's authority under a law."""
+        return {key_id(key): key for key in (law or self.law).party[party].authority}
+
+    def _by_authority(self, *extra: str) -> None:
+        """Signed by the author's authority, and by each extra key."""
+        groups: list[dict[str, str]] = [self._authority(self.side.party), *({str(key_id(key)): key} for key in extra)]
+        self._by_keys({by: key for group in groups for by, key in group.items()}, groups)
+
+    def _by_persons(self, count: int, roles: Sequence[str] | None = None) -> None:
+        """Signed by `count` distinct certified persons of the author, each holding one of `roles` (None: any role)."""
+        check_persons(self, self._message(), [(sig.by, sig.sig) for sig in self.entry.sigs], count, roles)
+
+    def _area_roles(self, area: str) -> Sequence[str]:
+        terms = self.law.areas.get(area)
+        need(terms is not None, f"unknown area {area}")
+        return (terms.roles or ()) if terms else ()
+
+    # Effects, by kind
+
+    def _genesis(self, body: acts.Genesis) -> None:
+        need(
+            body.agreement == self.entry.agreement and body.origin == self.side.origin, "genesis names another register"
+        )
+        need(self.law.party.get(self.side.party) is not None, "not a party")
+        need(body.origin == origin_name(self.law.id, self.side.party, self.law.other(self.side.party), 1), "origin")
+        self._by_authority()
+        self._start(body.keys, body.agreement)
+
+    def _epoch(self, body: acts.Epoch) -> None:
+        need(body.new_origin == self.side.origin, "epoch names another register")
+        mine, theirs = self._authority(self.side.party), self._authority(self.other.party)
+        self._by_keys({**mine, **theirs}, [mine, theirs])
+        self._start(body.keys, self.entry.agreement)
+
+    def _start(self, keys: acts.NodeKeys, agreement: str) -> None:
+        side = self.side
+        side.agreement = agreement
+        side.log_key, side.mirror_key = keys.log.key, keys.mirror.key
+        side.kems[key_id(keys.kem.key)] = KemFact(keys.kem.key, keys.kem.until, self.idx)
+
+    def _adopt(self, body: acts.Adopt) -> None:
+        target = self.rules.laws.get(body.agreement)
+        if target is None:
+            raise NotValidError("unknown agreement")
+        old = self.rules.laws.get(body.supersedes) if isinstance(body.supersedes, str) else None
+        need((not self.side.adopted) == (old is None), "adopts without superseding what was adopted before")
+        need(
+            old is None or (body.supersedes in self.side.adopted and target.law.version > old.law.version),
+            "older version",
+        )
+        need(target.law.parties == self.law.parties and target.law.id == self.law.id, "another agreement")
+        base = old.law if old is not None else target.law
+        first, second = self._authority(self.side.party, base), self._authority(self.side.party, target.law)
+        self._by_keys({**first, **second}, [first, second])
+        key = second.get(body.sig.by)
+        message = pae("agreement", target.data, suffix="toml")
+        need(key is not None and self.rules.verify(key, message, body.sig.sig), "signature over the agreement")
+        self.side.adopted[body.agreement] = self.idx
+
+    def _key(self, body: acts.Key) -> None:
+        if isinstance(body.revoked, acts.Revoked):
+            need(body.revoked.from_index >= self.idx, "revoked from an earlier index")
+        if body.subject in acts.MACHINE_SUBJECTS:
+            self._machine_key(body)
+        else:
+            self._person_key(body)
+
+    def _person_key(self, body: acts.Key) -> None:
+        side = self.side
+        self._by_authority()
+        need(body.subject.startswith(f"{side.party}/"), "handle of another party")
+        need(body.ceiling in self.law.party[side.party].levels, "ceiling is not a level of the party")
+        old = side.persons.get(body.subject)
+        if isinstance(body.revoked, acts.Revoked):
+            need(old is not None and old.key_id == key_id(body.key), "revokes a key that is not live")
+            old.revoked_from = min(old.revoked_from or body.revoked.from_index, body.revoked.from_index)  # type: ignore[union-attr]
+            return
+        if old is not None:
+            need(body.replaces == old.key_id, "replaces another key than the live one")
+            need(old.person.commitment == body.commitment, "the handle belongs to another person")
+        else:
+            need(body.replaces is msgspec.UNSET, "replaces a key that is not there")
+        person = Person(str(body.commitment), body.key, body.roles, body.areas, str(body.ceiling), body.until)
+        side.persons[body.subject] = PersonFact(person, key_id(body.key))
+
+    def _machine_key(self, body: acts.Key) -> None:
+        side = self.side
+        if body.subject == "kem":
+            self._by_authority()
+            found = side.kems.get(key_id(body.key))
+            if isinstance(body.revoked, acts.Revoked):
+                need(found is not None, "revokes a key that is not there")
+                found.revoked_from = min(found.revoked_from or body.revoked.from_index, body.revoked.from_index)  # type: ignore[union-attr]
+            else:
+                need(found is None, "key stands already")
+                side.kems[key_id(body.key)] = KemFact(body.key, body.until, self.idx)
+            return
+        if body.subject == "tls":
+            self._by_authority()
+            return
+        name = f"{body.subject}_key"
+        current = getattr(side, name)
+        need(
+            isinstance(body.replaces, str) and body.replaces == key_id(current),
+            "replaces another key than the live one",
+        )
+        self._by_authority(current)
+        setattr(side, name, body.key)
+
+    def _term(self, body: acts.Term) -> None:
+        signers = self.law.acts.signers
+        self._by_persons(getattr(signers, body.act))
+        self.side.terms.append((self.idx, body.act, self.entry.at))
+
+    def _assurance(self, body: acts.Assure) -> None:
+        self._by_authority()
+        need(body.level in self.law.party[self.side.party].levels, "not a level of the party")
+        self.side.assurances.append((self.idx, body))
+
+    def _standing(self, body: acts.Standing) -> None:
+        if isinstance(body.revokes, str):
+            found = self.side.standings.get(body.revokes)
+            need(found is not None and found.revoked is None, "revokes what is not live")
+            self._by_persons(self.law.acts.signers.revoke, self._area_roles(_covers(found).area))  # type: ignore[arg-type]
+            found.revoked = self.idx  # type: ignore[union-attr]
+            return
+        covers = body.covers
+        roles = self._area_roles(covers.area)  # type: ignore[union-attr]
+        self._by_persons(self.law.areas[covers.area].approvals or 1, roles)  # type: ignore[union-attr]
+        self.side.standings[self.act] = StandingFact(self.idx, body)
+
+    def _release(self, body: acts.Release) -> None:
+        side, core = self.side, body.core
+        need(not self.entry.sigs, "a release is signed by its approvals alone")
+        if self.rules.on_release is not None:
+            self.rules.on_release(side, self.idx, self.entry, body)
+        rid = core.rid
+        place = len(side.releases)
+        side.releases.append(
+            ReleaseFact(
+                idx=self.idx,
+                rid=rid,
+                number=place + 1,
+                at=self.entry.at,
+                agreement=core.agreement,
+                area=core.area,
+                article=core.article,
+                marking=core.marking,
+                records=core.records.count,
+                bytes_padded=core.bytes_padded,
+                retain_days=core.retain_days,
+                blob=body.sealed.blob,
+                key_digest=body.sealed.key_digest,
+            )
+        )
+        side.by_rid.setdefault(rid, place)
+        side.by_idx[self.idx] = place
+        heapq.heappush(side.open.setdefault(core.area, []), (self.entry.at, place))
+        standing = side.standings.get(core.standing) if isinstance(core.standing, str) else None
+        if standing is not None:
+            date = self.entry.at[:10]
+            count, size = standing.used.get(date, (0, 0))
+            standing.used[date] = (count + 1, size + core.bytes_padded)
+
+    def _order(self, body: acts.Order) -> None:
+        found = self.side.release(body.rid)
+        if found is None:
+            raise NotValidError("orders about a release that is not in this register")
+        self._by_persons(self.law.acts.signers.order, self._area_roles(found.area))
+        marking = body.marking if isinstance(body.marking, Marking) else None
+        found.orders.append(Act(self.idx, body.act, marking))
+        self.side.order_answers[self.idx] = []
+
+    def _incident(self, body: acts.Incident) -> None:
+        self._by_persons(self.law.acts.signers.incident)
+        self.side.incidents.append((self.idx, body))
+        self.side.order_answers[self.idx] = []
+
+    def _answer(self, body: acts.Answer) -> None:
+        other = self.other
+        need(not self.entry.sigs, "an answer is the log's alone")
+        need(body.re.origin == other.origin, "answers another register")
+        limit = self.entry.seen.size
+        covered = [i for first, last in body.re.spans for i in other.rank2_between(first, min(last, limit - 1))]
+        if body.outcome == "destroyed":
+            self._witnessed(body, covered)
+        fact = AnswerFact(self.idx, self.entry.at, body.outcome)
+        for idx in covered:
+            place = other.by_idx.get(idx)
+            (other.releases[place].answers if place is not None else other.order_answers[idx]).append(fact)
+
+    def _witnessed(self, body: acts.Answer, covered: Sequence[int]) -> None:
+        """From the party's `witnesses_from` level on, a destruction has witnesses; they sign the body without them."""
+        party = self.law.party[self.side.party]
+        ranks = self.law.ranks[self.side.party]
+        if party.witnesses_from is None or not self.law.acts.signers.witnesses:
+            return
+        for idx in covered:
+            place = self.other.by_idx.get(idx)
+            if place is None:
+                continue
+            mark = self.other.releases[place].marking_at(self.entry.seen.size)
+            row = self.law.rows[self.other.party].get(mark.level)
+            level = mark.level if mark.originator == self.side.party else row.equivalent if row else mark.level
+            if ranks.get(level, len(ranks)) >= ranks[party.witnesses_from]:
+                bare = {**self.entry.body, "witnesses": []}
+                message = acts.act_message("answer", self.side.origin, self.entry.agreement, bare)
+                given = [(sig.by, sig.sig) for sig in body.witnesses]
+                check_persons(self, message, given, self.law.acts.signers.witnesses, None)
+                return
+
+    def _undertaking(self, body: acts.Undertaking) -> None:
+        self._by_persons(self.law.acts.signers.undertaking)
+        for words in body.text.values():
+            check_text(words, newlines=True)
+        self.side.undertakings.append((self.idx, body))
+
+    def _claim(self, body: acts.Claim) -> None:
+        self._by_persons(1, (self.law.acts.roles.claim,))
+        self.side.claims.append((self.idx, body))
+
+
+def _covers(found: StandingFact) -> acts.StandingClass:
+    covers = found.body.covers
+    if not isinstance(covers, acts.StandingClass):
+        raise NotValidError("not a standing approval")
+    return covers
+
+
+def check_persons(
+    judge: Judge, message: bytes, given: Sequence[tuple[str, str]], count: int, roles: Sequence[str] | None
+) -> None:
+    """Raise unless every signature is by a certified, unrevoked, unexpired person of the author, `count` distinct ones."""
+    side, at, idx = judge.side, judge.entry.at, judge.idx
+    commitments = set()
+    for by, sig in given:
+        fact = side.persons.get(by)
+        if fact is None or (fact.revoked_from is not None and fact.revoked_from <= idx):
+            raise NotValidError(f"{by} is not certified")
+        need(parse_time(at) < parse_time(fact.person.until), f"{by} is expired")
+        need(roles is None or set(roles) & set(fact.person.roles), f"{by} lacks the role")
+        need(judge.rules.verify(fact.person.key, message, sig), f"signature of {by}")
+        commitments.add(fact.person.commitment)
+    need(len(commitments) >= count, f"{len(commitments)} of {count} persons signed")
