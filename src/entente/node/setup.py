@@ -206,7 +206,7 @@ def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> Sign
         raise StateError("the register has been founded already", place=node.side.origin)
     public, private = new_kem(X25519_SUITE)
     node.keys.put_key(f"kem/{key_id(public)}", private)
-    machine = {name: node._machine_signer(name).public for name in ("log", "mirror")}  # noqa: SLF001 - same room
+    machine = {name: node.machine_signer(name).public for name in ("log", "mirror")}
     genesis: dict[str, object] = {
         "agreement": signed.hash,
         "keys": {

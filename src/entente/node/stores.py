@@ -1,0 +1,252 @@
+"""The stores of one node, opened for writing by this process alone, and the two registers in memory as they say.
+
+The start gate decides here whether the node may sign at all. Source: design core-spec, Storage, start gate.
+"""
+
+import fcntl
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from entente.account.fold import EMPTY_ROOT, Fold, new_pair
+from entente.account.state import Pair, Side
+from entente.account.view import in_force
+from entente.errors import AgreementError, FrozenError, StoreError
+from entente.keys import SoftSigner, verify
+from entente.node.served import ServedTree
+from entente.register.tree import Tree, leaf_hashes
+from entente.store.blobs import Blobs
+from entente.store.heads import Head, Heads
+from entente.store.keystore import Keystore
+from entente.store.node_db import NodeDb
+from entente.store.view_db import ViewDb, heads_text
+from entente.strict import parse_time, time_text
+from entente.treaty.agreement import SignedAgreement, parse_agreement
+
+CLOCK_SLACK_S = 300
+
+
+class Stores(ABC):
+    """One node's stores, opened for writing by this process alone.
+
+    Raises on opening: StoreError if another process has the node, FrozenError if what was signed is not here.
+    """
+
+    def __init__(
+        self, folder: Path, party: str, passphrase: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.folder = folder
+        self.party = party
+        self.clock = clock
+        self._lock = _take_lock(folder / "lock")
+        _clear(folder / "tmp")
+        self.db = NodeDb(folder / "node.db")
+        self.keys = Keystore(folder / "keys.db")
+        self.heads = Heads(folder / "heads.db")
+        self.view = ViewDb(folder / "view.db")
+        self.blobs = Blobs(folder / "blobs", folder / "tmp")
+        self.served = ServedTree(folder / "served", folder / "tmp")
+        self.keys.open_node_key(passphrase)
+        self.frozen = ""
+        self.healable = False
+        self.accreditation = ""
+        self.partner_genesis = ""
+        self.laws: dict[str, SignedAgreement] = {}
+        self.trees: dict[str, Tree] = {}
+        self.logs: dict[str, int] = {}
+        for data in self.db.agreements():
+            self._add_law(data)
+        if self.laws:
+            self._load()
+
+    def close(self) -> None:
+        """The fold is saved, every file closed, and another process may open the node."""
+        if self.trees:
+            self.view.save_fold(self._heads_text(), self.pair)
+        for store in (self.db, self.keys, self.heads, self.view):
+            store.close()
+        os.close(self._lock)
+
+    # What is in force
+
+    def now(self) -> str:
+        """This minute, by the node's clock."""
+        return time_text(self.clock())
+
+    @property
+    def partner(self) -> str:
+        """The other party's code."""
+        return self.law.law.other(self.party)
+
+    @property
+    def law(self) -> SignedAgreement:
+        """The version in force here and now, else the latest one held; AgreementError if there is none."""
+        if not self.laws:
+            raise AgreementError("this node has no agreement yet", remedy="Run `entente init`.")
+        if self.trees:
+            found = in_force(self.side, self.other_side, self.trees[self._other].size, self.now(), self.laws)
+            if found is not None:
+                return self.laws[found]
+        return max(self.laws.values(), key=lambda signed: signed.law.version)
+
+    @property
+    def side(self) -> Side:
+        """This party's facts."""
+        return self.pair.sides[self.party]
+
+    @property
+    def other_side(self) -> Side:
+        """The partner's facts."""
+        return self.pair.other(self.party)
+
+    @property
+    def pair(self) -> Pair:
+        """Both sides' facts."""
+        return self.fold.pair
+
+    @property
+    def _other(self) -> str:
+        return next(party for party in self.trees if party != self.party)
+
+    def adopt_law(self, data: bytes) -> SignedAgreement:
+        """The agreement's exact bytes are kept and served; its registers exist, empty if they are new."""
+        signed = self._add_law(data)
+        self.db.put_agreement(signed.hash, data)
+        if not self.trees:
+            self._load()
+        self.served.put(f"agreement/{signed.hash}", data)
+        return signed
+
+    def _add_law(self, data: bytes) -> SignedAgreement:
+        signed = parse_agreement(data)
+        self.laws[signed.hash] = signed
+        return signed
+
+    # Loading
+
+    def _load(self) -> None:
+        """Trees and fold are what node.db says; what a crash left half done is finished."""
+        law = next(iter(self.laws.values())).law
+        pair = new_pair(law)
+        entries = {}
+        for party, side in pair.sides.items():
+            self.logs[party] = self.db.add_log(side.origin, party, EMPTY_ROOT)
+            entries[party] = self.db.entries(self.logs[party])
+            self.trees[party] = Tree.from_leaves(leaf_hashes(entries[party]))
+            size, root = self.db.head(self.logs[party])
+            if (self.trees[party].size, self.trees[party].root().hex()) != (size, root):
+                raise StoreError(
+                    "entries do not give the stored head",
+                    place=str(self.db.path),
+                    remedy="Restore, then `entente verify`.",
+                )
+        saved = self.view.saved_fold()
+        fresh = saved is None or saved[0] != self._heads_text()
+        self.fold = Fold(pair if fresh or saved is None else saved[1], self.laws, self.root_at, verify)
+        if fresh:
+            self.fold.extend(entries)
+        self._start_gate()
+        self.finish()
+
+    def reload(self) -> None:
+        """Memory is what node.db says: after a batch that could not be committed."""
+        self._load()
+
+    def _heads_text(self) -> str:
+        return heads_text({party: (tree.size, tree.root().hex()) for party, tree in self.trees.items()})
+
+    def root_at(self, party: str, size: int) -> str | None:
+        """The hex root of a register at a size, or None if this node holds less of it."""
+        tree = self.trees[party]
+        return tree.root(size).hex() if size <= tree.size else None
+
+    def _start_gate(self) -> None:
+        """Nothing is signed on a database that is behind what this node signed before."""
+        evidence = self.folder / "evidence"
+        self.frozen = f"two signed heads contradict each other; see {evidence}" if evidence.is_dir() else ""
+        self.healable = False
+        if self.frozen:
+            return
+        for name, party in self._head_names():
+            head = self.heads.get(name)
+            if head is None:
+                if self.trees[party].size and self.db.get_note(
+                    self.logs[party], "signed" if party == self.party else "cosigned"
+                ):
+                    self.frozen = f"heads.db does not know {name}: it was lost"
+                    self.healable = True
+                continue
+            tree = self.trees[party]
+            if head.size > tree.size:
+                self.frozen = f"node.db holds {tree.size} entries of {name}, but {head.size} were signed: it is older"
+                self.healable = True
+            elif tree.root(head.size).hex() != head.root:
+                self.frozen = f"node.db is another history of {name} than the one signed at {head.size}"
+
+    def restore_heads(self) -> None:
+        """A heads.db that was lost remembers what the registers hold now; the caller has seen the partner's heads on them.
+
+        A head that heads.db still knows is left alone.
+        """
+        for name, party in self._head_names():
+            tree = self.trees[party]
+            if self.heads.get(name) is None and tree.size:
+                kind = "signed" if party == self.party else "cosigned"
+                note = self.db.get_note(self.logs[party], kind)
+                if note is not None and note.size <= tree.size and tree.root(note.size).hex() == note.root:
+                    self.heads.swap(name, None, Head(note.size, note.root, note.data))
+
+    def _head_names(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        return (self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)
+
+    def check_may_sign(self) -> None:
+        """Raise FrozenError if this node must not sign: behind its own heads, forked, or with a clock that fell back."""
+        if self.frozen:
+            raise FrozenError(
+                self.frozen,
+                remedy="Run `entente pull`: the node heals from the partner's mirror. See docs/howto/restore.md.",
+            )
+        mark = self.heads.watermark()
+        if mark is not None and parse_time(self.now()).timestamp() < parse_time(mark).timestamp() - CLOCK_SLACK_S:
+            raise FrozenError(
+                f"the clock says {self.now()}, but this node signed at {mark}", remedy="Set the clock right."
+            )
+
+    @abstractmethod
+    def finish(self) -> None:
+        """What a crash left half done (signing, publishing) is done; called once the registers are loaded."""
+
+    def machine_signer(self, name: str) -> SoftSigner:
+        """The signer of one of this node's own keys: `log` or `mirror`."""
+        seed = self.keys.key(f"machine/{name}")
+        if seed is None:
+            raise StoreError(f"the {name} key is not in keys.db", place=str(self.keys.path))
+        return SoftSigner(seed)
+
+
+def _take_lock(path: Path) -> int:
+    """One writer per node: the lock goes with the process, however it ends."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + 2
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise StoreError(
+                    "another process has this node open", place=str(path.parent), remedy="Stop it, or use it."
+                ) from None
+            time.sleep(0.05)
+        else:
+            return handle
+
+
+def _clear(folder: Path) -> None:
+    """What a killed process was still writing is gone; nothing refers to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink(missing_ok=True)
