@@ -24,7 +24,7 @@ T = TypeVar("T")
 _PLAIN = re.compile(rb"[^\\\x00-\x1f\x7f-\xff]*").fullmatch
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ").fullmatch
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z").fullmatch
 _HEX = re.compile(r"(?:[0-9a-f]{2})*").fullmatch
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from entente.account import acts
 from entente.account.judge import Judge, NotValidError, OnRelease, Rules, need, origin_name
 from entente.account.state import Invalid, Pair, Side
-from entente.account.view import agreement_at
+from entente.account.view import agreement_at, prune_open
 from entente.errors import EntenteError, FormatError, VerificationError
 from entente.keys import Verifier
 from entente.register.entry import Entry, act_id, parse_entry
@@ -96,6 +96,7 @@ class Fold:
         if isinstance(entry, Entry):
             side.last_at = entry.at
         side.size = idx + 1
+        prune_open(side)
 
     def _judge(self, side: Side, other: Side, idx: int, entry: Entry, partner_total: int) -> None:
         """Apply a valid entry; raise on an invalid one, having changed nothing but how much of the partner it truly saw."""
@@ -127,7 +128,7 @@ class Fold:
             raise NotValidError("unknown agreement")
         if isinstance(body, acts.Genesis | acts.Epoch):
             return found.law
-        current = agreement_at(side, other, entry.seen.size, self.laws)
+        current = agreement_at(side, other, entry.seen.size, entry.at, self.laws)
         allowed = {current.hash} if current is not None else {side.agreement}
         if isinstance(body, acts.Adopt):
             allowed |= {body.agreement, side.agreement}

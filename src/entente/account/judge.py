@@ -119,10 +119,9 @@ class Judge:
             raise NotValidError("unknown agreement")
         old = self.rules.laws.get(body.supersedes) if isinstance(body.supersedes, str) else None
         need((not self.side.adopted) == (old is None), "adopts without superseding what was adopted before")
-        need(
-            old is None or (body.supersedes in self.side.adopted and target.law.version > old.law.version),
-            "older version",
-        )
+        latest = max((self.rules.laws[name].law.version for name in self.side.adopted), default=0)
+        need(old is None or old.law.version == latest, "supersedes another version than the latest adopted")
+        need(target.law.version > latest, "not a later version than the latest adopted")
         need(target.law.parties == self.law.parties and target.law.id == self.law.id, "another agreement")
         base = old.law if old is not None else target.law
         first, second = self._authority(self.side.party, base), self._authority(self.side.party, target.law)

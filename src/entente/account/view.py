@@ -14,18 +14,27 @@ from entente.treaty.agreement import Agreement, SignedAgreement
 from entente.treaty.decision import Ancestor, Assurance, Kem, Person, Request, StandingUse, View
 
 
-def agreement_at(side: Side, other: Side, seen: int, laws: Mapping[str, SignedAgreement]) -> SignedAgreement | None:
-    """The latest version that both have adopted, as far as the author knew; its term is not looked at."""
-    both = [
-        laws[name] for name in side.adopted if name in laws and name in other.adopted and other.adopted[name] < seen
-    ]
-    return max(both, key=lambda found: found.law.version, default=None)
+def agreement_at(
+    side: Side, other: Side, seen: int, at: str, laws: Mapping[str, SignedAgreement]
+) -> SignedAgreement | None:
+    """The latest version that both have adopted, as far as the author knew, and that has started; None before that.
+
+    Whether its term has ended is not looked at: what was received stays protected, and acts about it go on.
+    """
+    found = None
+    for name in side.adopted:
+        signed = laws.get(name)
+        if signed is None or other.adopted.get(name, seen) >= seen or signed.law.start > at:
+            continue
+        if found is None or signed.law.version > found.law.version:
+            found = signed
+    return found
 
 
 def end_of(law: Agreement, notices: list[str], at: str) -> str:
     """The end of the term that holds at `at`: renewed each time that nobody gave notice early enough."""
     end = law.end
-    while at >= end and law.renew_years:
+    while at >= end and law.renew_years and law.end_after(end) > end:
         limit = law.notice_limit(end)
         if any(notice <= limit for notice in notices):
             return end
@@ -37,13 +46,7 @@ def in_force(side: Side, other: Side, seen: int, at: str, laws: Mapping[str, Sig
     """The hash of the version in force at `at`, or None: not both adopted, not started, or ended."""
     notices = [when for _, act, when in side.terms if act == "notice_of_end"]
     notices += [when for idx, act, when in other.terms if act == "notice_of_end" and idx < seen]
-    found = None
-    for name in side.adopted:
-        signed = laws.get(name)
-        if signed is None or other.adopted.get(name, seen) >= seen or signed.law.start > at:
-            continue
-        if found is None or signed.law.version > found.law.version:
-            found = signed
+    found = agreement_at(side, other, seen, at, laws)
     if found is None or at >= end_of(found.law, notices, at):
         return None
     return found.hash
@@ -111,18 +114,30 @@ def _assurances(other: Side, seen: int, area: str) -> tuple[Assurance, ...]:
 def overdue_hours(side: Side, seen: int, at: str, law: Agreement) -> int:
     """Whole hours by which the oldest unanswered, unwithdrawn release has passed its area's answer_hours; 0 if none.
 
-    `side.open` is a heap by time for each area. What was answered below `seen` or withdrawn never opens again, since an
-    author's `seen` never falls, so it is forgotten when it comes to the top.
+    Changes nothing: the heaps in `side.open` are pruned as the fold goes on (`prune_open`).
     """
     worst = 0
     for area, heap in side.open.items():
-        while heap and _closed(side.releases[heap[0][1]], side.size, seen):
-            heapq.heappop(heap)
+        oldest = _oldest_open(side, seen, heap)
         terms = law.areas.get(area)
-        if heap and terms is not None and terms.answer_hours is not None:
-            late = parse_time(at) - parse_time(heap[0][0]) - timedelta(hours=terms.answer_hours)
+        if oldest is not None and terms is not None and terms.answer_hours is not None:
+            late = parse_time(at) - parse_time(oldest) - timedelta(hours=terms.answer_hours)
             worst = max(worst, late // timedelta(hours=1))
     return worst
+
+
+def _oldest_open(side: Side, seen: int, heap: list[tuple[str, int]]) -> str | None:
+    """The time of the oldest release in the heap that is open at this cut; the heap itself is left alone."""
+    if heap and not _closed(side.releases[heap[0][1]], side.size, seen):
+        return heap[0][0]
+    return min((when for when, place in heap if not _closed(side.releases[place], side.size, seen)), default=None)
+
+
+def prune_open(side: Side) -> None:
+    """What is answered below the author's own `seen`, or withdrawn, never opens again: it leaves the heaps."""
+    for heap in side.open.values():
+        while heap and _closed(side.releases[heap[0][1]], side.size, side.seen):
+            heapq.heappop(heap)
 
 
 def _closed(fact: ReleaseFact, own_size: int, seen: int) -> bool:

@@ -5,7 +5,7 @@ Its hash is D over its exact bytes; both authorities sign those bytes (see `acco
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import MAXYEAR, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -197,7 +197,7 @@ class Agreement(Strict, frozen=True, dict=True):
     def end_after(self, end: str) -> str:
         """The end that follows `end` when nobody gave notice; `end` itself if the agreement does not renew."""
         moment = parse_time(end)
-        year = moment.year + self.renew_years
+        year = min(moment.year + self.renew_years, MAXYEAR)
         try:
             moved = moment.replace(year=year)
         except ValueError:  # 29 February
