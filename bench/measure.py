@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pysqlite3
 
-REPEATS = 7
+ROUNDS = 7
 LEAST = 5
 Side = Callable[[], float]
 
@@ -83,35 +83,32 @@ def _cpu() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def take_turns(sides: Mapping[str, Side], repeats: int = REPEATS) -> dict[str, float]:
-    """Each side's median over rounds in which every side is measured once; who begins changes from round to round.
+def take_turns(sides: Mapping[str, Side], *, rounds: int = ROUNDS, steps: int = 1) -> dict[str, float]:
+    """Each side's seconds a step: the median over rounds of its mean over a round's steps.
+
+    Step by step every side has its turn, and who begins changes each time.
 
     Args:
-        sides: name to a function that does its work once and returns what was measured.
-        repeats: rounds, at least five; one more comes first and is not counted.
+        sides: name to a function that does one step and returns the seconds it took, leaving out what it prepared.
+        rounds: at least five; one more comes first and is not counted.
+        steps: how many of each side make a round.
     """
     found: dict[str, list[float]] = {name: [] for name in sides}
     order = list(sides)
-    for number in range(max(repeats, LEAST) + 1):
-        for name in order:
-            value = sides[name]()
-            if number:
-                found[name].append(value)
-        order = [*order[1:], order[0]]
+    for number in range(max(rounds, LEAST) + 1):
+        spent = dict.fromkeys(sides, 0.0)
+        for _ in range(steps):
+            for name in order:
+                spent[name] += sides[name]()
+            order = [*order[1:], order[0]]
+        if number:
+            for name, seconds in spent.items():
+                found[name].append(seconds / steps)
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def compare(
-    case: str, unit: str, ours: Side, *, floor: Side | None = None, rival: Side | None = None, repeats: int = REPEATS
-) -> Result:
-    """Ours beside its floor and its rival, measured in turns."""
-    given = {"value": ours, "floor": floor, "rival": rival}
-    return result(case, unit, take_turns({name: side for name, side in given.items() if side is not None}, repeats))
-
-
-def result(case: str, unit: str, medians: Mapping[str, float]) -> Result:
-    """The result of medians by the names `value`, `floor` and `rival`."""
-    value, floor, rival = medians["value"], medians.get("floor"), medians.get("rival")
+def result(case: str, unit: str, value: float, *, floor: float | None = None, rival: float | None = None) -> Result:
+    """A result with its ratio, in numbers short enough to read."""
     against = floor if floor is not None else rival
     return Result(
         case=case,
@@ -123,11 +120,17 @@ def result(case: str, unit: str, medians: Mapping[str, float]) -> Result:
     )
 
 
-def per_second(count: int, work: Callable[[], object]) -> float:
-    """How many a second, `work` doing `count` of them."""
+def rates(case: str, unit: str, count: int, seconds: Mapping[str, float]) -> Result:
+    """The result of steps that did `count` things each, from the seconds of `value` and of `floor` or `rival`."""
+    each = {name: count / spent for name, spent in seconds.items()}
+    return result(case, unit, each["value"], floor=each.get("floor"), rival=each.get("rival"))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """The seconds that `work` took."""
     began = time.perf_counter()
     work()
-    return count / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
 def _short(value: float) -> float:

@@ -11,12 +11,11 @@ import os
 import random
 import statistics
 import tempfile
-import time
 from datetime import UTC, datetime
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bench.measure import Result, compare, per_second, result
+from bench.measure import Result, rates, result, take_turns, timed
 from entente.keys import SoftSigner
 from entente.register.checkpoint import Checkpoint, sign_checkpoint
 from entente.register.proof import consistency_proof, inclusion_proof
@@ -28,7 +27,8 @@ from entente.strict import time_text
 
 ORIGIN = "entente/bench/AAA-to-BBB/1"
 ENTRY_BYTES = 1024
-BATCHES = {1: 200, 32: 60, 1024: 12}  # entries in a batch, batches in a round
+BATCHES = {1: 150, 32: 60, 1024: 10}  # entries in a batch, batches in a round
+ROUNDS = 11
 LEAVES = 1_000_000
 PROOFS = 2_000
 SEED = 20261122
@@ -37,9 +37,9 @@ Batch = tuple[Sequence[bytes], Sequence[str]]
 
 def run() -> Iterator[Result]:
     """Appends by batch, then proofs."""
-    for size, rounds in BATCHES.items():
+    for size, batches in BATCHES.items():
         with tempfile.TemporaryDirectory(prefix="entente-bench-") as folder:
-            yield _appends(Path(folder), size, rounds)
+            yield _appends(Path(folder), size, batches)
     yield from _proofs()
 
 
@@ -106,23 +106,24 @@ class Floor:
         os.close(self.file)
 
 
-def _appends(folder: Path, size: int, rounds: int) -> Result:
-    """Entries a second at one batch size, for both."""
+def _appends(folder: Path, size: int, batches: int) -> Result:
+    """Entries a second at one batch size, batch by batch in turns."""
     ours, floor = Ours(folder), Floor(folder)
     chance = random.Random(SEED)  # noqa: S311 - the same entries each time
 
     def side(log: Ours | Floor) -> Callable[[], float]:
-        def once() -> float:
-            given = [_batch(chance, size) for _ in range(rounds)]
-            return per_second(size * rounds, lambda: [log.append(*batch) for batch in given])
+        def step() -> float:
+            entries, rids = _batch(chance, size)
+            return timed(lambda: log.append(entries, rids))
 
-        return once
+        return step
 
     try:
-        return compare(f"sqlite batch {size}", "entries/s", side(ours), floor=side(floor), repeats=11)
+        seconds = take_turns({"value": side(ours), "floor": side(floor)}, rounds=ROUNDS, steps=batches)
     finally:
         ours.close()
         floor.close()
+    return rates(f"sqlite batch {size}", "entries/s", size, seconds)
 
 
 def _batch(chance: random.Random, size: int) -> Batch:
@@ -139,13 +140,10 @@ def _proofs() -> Iterator[Result]:
         "consistency": lambda index: consistency_proof(tree, index + 1, LEAVES),
     }
     for name, prove in cases.items():
-        took = [_milliseconds(prove, chance.randrange(LEAVES - 1)) for _ in range(PROOFS)]
-        yield result(f"{name} proof at {LEAVES}", "ms", {"value": statistics.median(took)})
-        last = sorted(took)[math.ceil(0.99 * PROOFS) - 1]
-        yield result(f"{name} proof at {LEAVES}, p99", "ms", {"value": last})
+        took = sorted(_milliseconds(prove, chance.randrange(LEAVES - 1)) for _ in range(PROOFS))
+        yield result(f"{name} proof at {LEAVES}", "ms", statistics.median(took))
+        yield result(f"{name} proof at {LEAVES}, p99", "ms", took[math.ceil(0.99 * PROOFS) - 1])
 
 
 def _milliseconds(prove: Callable[[int], object], index: int) -> float:
-    began = time.perf_counter()
-    prove(index)
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * timed(lambda: prove(index))

@@ -75,6 +75,7 @@ class World:
         self.at = START
         self.rng = random.Random(seed)
         self.area = "intelligence"
+        self._kept: tuple[tuple[int, ...], Pair] | None = None
 
     def other(self, party: str) -> str:
         """The other party."""
@@ -285,10 +286,13 @@ class World:
         return Fold(pair or new_pair(self.law), self.laws, self.root, remembered_verify, on_release)
 
     def folded(self) -> Pair:
-        """Both registers folded at once."""
-        fold = self.fold()
-        fold.extend(self.entries)
-        return fold.pair
+        """Both registers folded at once; not to be changed, since it is kept for as long as the registers stand."""
+        sizes = tuple(map(len, self.entries.values()))
+        if self._kept is None or self._kept[0] != sizes:
+            fold = self.fold()
+            fold.extend(self.entries)
+            self._kept = sizes, fold.pair
+        return self._kept[1]
 
 
 def decisions(world: World) -> dict[tuple[str, int], Decision]:

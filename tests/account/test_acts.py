@@ -753,7 +753,7 @@ def test_a_standing_approval_is_named_revoked_and_expires(world: World) -> None:
     act = standing_act(world, one)
 
     def release(**other: Any) -> bool:  # noqa: ANN401
-        body = world.release(one, world.core(one, standing=act, **other))
+        body = world.release(one, world.core(one, **{"standing": act, **other}))
         return permitted(world, one, world.put(one, world.draft(one, "release", body)))["standing"]
 
     assert release()

@@ -30,7 +30,7 @@ from entente.account.view import view_for
 from entente.keys import key_id
 from entente.register.entry import Seen, parse_entry
 
-FAST, SLOW = 110, 1500
+FAST, SLOW = 100, 1200
 
 
 def check_history(made: History) -> None:
@@ -106,7 +106,7 @@ def seen_of(data: bytes) -> Seen | None:
 @pytest.mark.parametrize("block", range(4))
 def test_both_nodes_and_an_auditor_have_the_same_views_and_facts(sample: str, block: int) -> None:
     for seed in range(block * FAST // 4, (block + 1) * FAST // 4):
-        check_history(random_history(sample, seed))
+        check_history(random_history(sample, seed, 20 + seed % 25))
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_many_longer_histories_have_the_same_views_and_facts(sample: str) -> Non
 def test_the_random_histories_reach_what_they_are_about() -> None:
     views, kinds, reasons = 0, set(), set()
     permits = 0
-    for seed in range(60):
+    for seed in range(40):
         made = random_history(SAMPLES[seed % 2], seed)
         for node in made.nodes.values():
             node.read()
@@ -130,8 +130,8 @@ def test_the_random_histories_reach_what_they_are_about() -> None:
             wrong = {fault.idx for fault in side.invalid}
             reasons |= {fault.reason.split(":")[0] for fault in side.invalid}
             kinds |= {parse_entry(d).kind for i, d in enumerate(made.world.entries[party]) if i not in wrong}
-    assert views > 300
-    assert permits > 20
+    assert views > 200
+    assert permits > 10
     assert kinds == {
         "genesis", "adopt", "key", "term", "assurance", "standing", "release", "order", "incident", "answer", "undertaking",
         "claim",

@@ -31,7 +31,7 @@ from entente.treaty.record import Record
 
 AREA = "intelligence"
 BLOWN = 9
-IN_FLIGHT = 12
+IN_FLIGHT = 40
 EVERY_NTH_IN_A_CHILD = 5
 _WRITES = ("INSERT", "UPDATE", "DELETE", "COMMIT", "PRAGMA wal_checkpoint")
 _FILE_ACTS = frozenset({"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir"})
@@ -230,6 +230,7 @@ def send(folder: Path, party: str, drain: Path) -> None:
     node = open_node(folder, party)
     desk = Desk(folder, party, node)
     number = 0
+    (folder / f"{party}.ready").write_text(str(os.getpid()))
     while True:
         for rid in desk.unfinished():
             desk.finish(rid)
@@ -256,6 +257,7 @@ def send(folder: Path, party: str, drain: Path) -> None:
 def receive(folder: Path, party: str, drain: Path) -> None:
     """Pull and answer; what was opened is noted."""
     node = open_node(folder, party, validate_mostly_here())
+    (folder / f"{party}.ready").write_text(str(os.getpid()))
     while True:
         with faults_noted(folder, party):
             got = node.pull()

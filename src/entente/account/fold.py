@@ -68,15 +68,23 @@ class Fold:
                 while places[party] < len(queue):
                     data = queue[places[party]]
                     entry = _try_parse(data)
-                    if isinstance(entry, Entry) and other.size < entry.seen.size <= totals[other.party]:
-                        break  # it saw entries that are still waiting in the other queue
+                    if isinstance(entry, Entry) and self._waits(entry, other, totals[other.party]):
+                        break
                     self._fold_one(party, entry, totals[other.party])
                     places[party] += 1
                     moved = True
-            if not moved:  # two entries that claim to have seen each other: neither can be true
+            if not moved:  # entries that truly saw each other would need a hash cycle; still, never loop
                 party = next(party for party in queues if places[party] < len(queues[party]))
                 self._fold_one(party, _try_parse(queues[party][places[party]]), 0)
                 places[party] += 1
+
+    def _waits(self, entry: Entry, other: Side, total: int) -> bool:
+        """Whether the entry truly saw entries that are still waiting in the other queue.
+
+        A lie about a root is seen at once: it must not wait, or the partner's entry that honestly saw it would wait for it.
+        """
+        seen = entry.seen
+        return other.size < seen.size <= total and self.roots(other.party, seen.size) == seen.root
 
     def append(self, party: str, data: bytes) -> None:
         """Fold in the single next entry of one register, whose causes are already folded."""
