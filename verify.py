@@ -1005,7 +1005,7 @@ class Law:
         return [key.key for key in keys if key.holds(self.size - 1) or subject == "log"]
 
     def _judge(self, index: int, raw: bytes) -> None:
-        """Apply entry `index`, or raise Invalid and leave everything but `seen` as it was."""
+        """Apply entry `index`, or raise Invalid and leave everything as it was."""
         if len(raw) > ENTRY_LIMIT:
             raise Invalid(f"longer than {ENTRY_LIMIT:,} bytes")
         entry = decode(raw)
@@ -1027,6 +1027,7 @@ class Law:
             raise Invalid(f"{kind} carries sigs")
         getattr(self, f"_{kind}")(index, entry, body, signed, act)
         self.acts.add(act)
+        self.seen = (entry["seen"]["epoch"], entry["seen"]["size"])
 
     def _name(self, index: int, entry: dict[str, Any]) -> str:
         """Note which files a well-formed entry names, valid or not; return what is wrong if it repeats a release."""
@@ -1062,7 +1063,6 @@ class Law:
             return "seen is beyond the partner's register"
         elif self.other.tree.root(size).hex() != root:
             return "seen.root is not the partner's root at that size"
-        self.seen = (epoch, size)
         return ""
 
     def _signers(self, entry: dict[str, Any], signed: bytes, keys: dict[str, bytes]) -> set[str]:

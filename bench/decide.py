@@ -82,7 +82,9 @@ def _check(raw: Sequence[Raw], typed: Sequence[Typed]) -> None:
         raise RuntimeError("a case that should pass every rule does not")
 
 
-def _measured(case: str, ours: Callable[[], float], rival: Callable[[], float], floor: Callable[[], float] | None = None) -> Result:
+def _measured(
+    case: str, ours: Callable[[], float], rival: Callable[[], float], floor: Callable[[], float] | None = None
+) -> Result:
     sides = {"value": ours, "rival": rival} | ({"floor": floor} if floor is not None else {})
     return rates(case, "decisions/s", CASES, take_turns(sides, rounds=ROUNDS, steps=STEPS))
 

@@ -11,8 +11,8 @@ import os
 import random
 import statistics
 import tempfile
-from datetime import UTC, datetime
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import Result, rates, result, take_turns, timed

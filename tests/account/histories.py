@@ -395,7 +395,7 @@ class History:
 
     def __init__(self, sample: str, seed: int, length: int) -> None:
         self.rng = random.Random(f"{sample}/{seed}")
-        start = self.rng.choice(["2026-01-01T00:00Z", "2026-03-02T00:00Z"])
+        start = self.rng.choice(["2026-01-01T00:00Z", "2026-03-02T00:00Z", "2026-03-06T00:00Z", "2027-01-01T00:00Z"])
         self.world = World(sample, agreement(sample, 2, start), seed=seed)
         self.second = next(name for name, signed in self.world.laws.items() if signed.law.version == 2)
         self.world.begin()
@@ -448,12 +448,15 @@ class History:
         except (EntenteError, KeyError):
             return data
         other = self.world.other(party)
-        choice = self.rng.randrange(4)
+        choice = self.rng.randrange(5)
         if choice == 0 and size > 1:
             raw["seen"] = {"epoch": 1, "root": self.world.root(other, size - 1), "size": size - 1}
         elif choice == 1:
             raw["seen"] = {"epoch": 1, "root": self.rng.randbytes(32).hex(), "size": 10_000}
-        elif choice == 2:
+        elif choice == 2:  # it names entries that the partner is about to write
+            ahead = len(self.world.entries[other]) + self.rng.choice([1, 1, 2, 5])
+            raw["seen"] = {"epoch": 1, "root": self.rng.randbytes(32).hex(), "size": ahead}
+        elif choice == 3:
             raw["seen"]["root"] = self.rng.randbytes(32).hex()
         else:
             raw["seen"]["epoch"] = 2
@@ -463,7 +466,8 @@ class History:
         chosen = list(by)
         if chosen and self.rng.random() < 0.05:
             chosen.pop()
-        return self.world.draft(node.party, kind, body, chosen, seen=node.taken, agreement=node.agreement(self.world.at))
+        at = self.world.at if self.rng.random() < 0.99 else self.rng.choice(["0001-01-01T00:00Z", "9999-12-31T23:59Z"])
+        return self.world.draft(node.party, kind, body, chosen, seen=node.taken, at=at, agreement=node.agreement(at))
 
     def _some_people(self, party: str) -> list[tuple[str, SoftSigner]]:
         names = self.rng.sample("abcd", self.rng.choice([1, 2, 2, 2, 3]))
@@ -574,7 +578,7 @@ class History:
 
     def _adopt(self, node: Node) -> bytes | None:
         world, party = self.world, node.party
-        if self.second in node.pair.sides[party].adopted:
+        if self.second in node.pair.sides[party].adopted and self.rng.random() < 0.5:
             return None
         body = world.adopt(party, world.laws[self.second], world.hash)
         return self._draft(node, "adopt", body, world.by_authority(party))

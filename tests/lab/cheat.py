@@ -1,18 +1,19 @@
-"""A cheating partner: it has its own log, mirror, person and authority keys, and signs with them what no honest node would.
+"""A cheating partner.
+
+It has its own log, mirror, person and authority keys, and signs with them what no honest node would.
 
 A `Cheat` takes over one party's register from its node and publishes what it likes to a folder. It cannot forge what it
 has no key for; everything here is validly signed unless a test says otherwise.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from lab.pair import AREA, Pair, sighted
 
 from entente.account.acts import Release, act_message
 from entente.account.view import live_kem
@@ -24,14 +25,14 @@ from entente.node.served import FolderTree, ServedTree
 from entente.register.checkpoint import Checkpoint, sign_checkpoint
 from entente.register.entry import Entry, Seen, Sig, encode
 from entente.register.tree import Tree, leaf_hashes
-from entente.strict import canonical, parse, time_text
 from entente.strict import encode as canonical_of
+from entente.strict import parse, time_text
 from entente.treaty.approval import Approval, Core, Sealed, approve
 from entente.treaty.marking import Marking
+from lab.pair import AREA, Pair, sighted
 
 MEDIA = "application/stix+json;version=2.1"
 APPROVERS = (("iyer", "security"), ("nair", "release"))
-import hashlib  # noqa: E402
 
 
 @dataclass
@@ -90,9 +91,7 @@ class Cheat:
         """The bytes of an entry that says anything at all."""
         ordered = sorted(sigs, key=lambda sig: sig.by)
         moment = at or time_text(self.pair.clock())
-        return encode(
-            Entry(1, kind, moment, seen or self.seen, agreement or self.node.law.hash, dict(body), ordered)
-        )
+        return encode(Entry(1, kind, moment, seen or self.seen, agreement or self.node.law.hash, dict(body), ordered))
 
     def add(self, data: bytes) -> int:
         """The bytes are the next leaf of the cheat's register; returns their index."""
@@ -173,10 +172,12 @@ class Cheat:
         seen: Seen | None = None,
         at: str = "",
     ) -> Forged:
-        """A release by certified persons, in which anything may be false; it joins the register and its files are served.
+        """A release by certified persons, in which anything may be false.
 
-        `core` and `sealed` replace fields before (after) the approvers sign; `inside` is sealed in place of the plaintext that
-        the core commits to; `wrapped` is named and served in place of the true wrapped key.
+        It joins the register and its files are served.
+
+        `core` and `sealed` replace fields before (after) the approvers sign; `inside` is sealed in place of the
+        plaintext that the core commits to; `wrapped` is named and served in place of the true wrapped key.
         """
         node = self.node
         marks = list(markings or [self.pair.marking(node)])
@@ -208,13 +209,3 @@ class Cheat:
             self.served.put(f"leaves/{blob.root}", b"".join(blob.leaves))
             self.served.put(f"key/{final.rid}", key)
         return Forged(idx, final.rid, final, where, approvals, key, body)
-
-
-def plain(value: Mapping[str, Any]) -> bytes:
-    """Canonical bytes of plain data."""
-    return canonical(dict(value))
-
-
-def served_at(folder: Path, path: str) -> Path:
-    """Where a served file rests."""
-    return folder / path

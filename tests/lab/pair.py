@@ -1,7 +1,7 @@
 """The lab: two real nodes with real keys, files and SQLite, invented persons and a clock that a test sets.
 
-`build` makes a template once (scrypt is slow); each test opens a `Pair` on a copy of it. `Tampered` stands between a node
-and what its partner serves. What a partner can sign that an honest node never would is in `lab/cheat.py`.
+`build` makes a template once (scrypt is slow); each test opens a `Pair` on a copy of it. `Tampered` stands between a
+node and what its partner serves. What a partner can sign that an honest node never would is in `lab/cheat.py`.
 """
 
 import hashlib
@@ -14,16 +14,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
+import pytest
 from stix_objects import as_bytes, bundle_of, indicator
 
 from entente.app import AREAS, area_of
-from entente.errors import FormatError
+from entente.errors import FormatError, FrozenError
 from entente.keys import SoftSigner
 from entente.node import setup
 from entente.node.dispatch import Dispatched
 from entente.node.node import Node
 from entente.node.propose import Proposal, Wish
-from entente.node.served import FolderTree, Reader
+from entente.node.served import FolderTree
 from entente.register.entry import parse_entry
 from entente.strict import time_text
 from entente.treaty.agreement import parse_agreement
@@ -67,7 +68,10 @@ class Template:
 
 
 def persons(code: str, levels: Sequence[str], map_role: str) -> list[tuple[str, str, set[str], list[str], str, str]]:
-    """(name, natural person, roles, areas, ceiling, until): honest ones and every oddity that approvals must withstand."""
+    """(name, natural person, roles, areas, ceiling, until).
+
+    Honest ones and every oddity that approvals must withstand.
+    """
     top = levels[3]
     soon = time_text(START + timedelta(days=2))
     both = [AREA, "documents"]
@@ -86,7 +90,10 @@ def persons(code: str, levels: Sequence[str], map_role: str) -> list[tuple[str, 
 
 
 def build(folder: Path, sample: str) -> Template:
-    """Both nodes under a sample agreement: founded, persons certified, assured, paired, each holding the other's entries."""
+    """Both nodes under a sample agreement.
+
+    Founded, persons certified, assured, paired, each holding the other's entries.
+    """
     raw = (SAMPLES / f"{sample}.toml").read_bytes()
     law = parse_agreement(raw).law
     authorities = {code: SoftSigner.generate() for code in law.parties}
@@ -339,10 +346,11 @@ def answers(node: Node) -> list[tuple[str, list[list[int]]]]:
 def rows(node: Node) -> dict[str, str]:
     """A digest of every table of node.db."""
     tables = [row[0] for row in node.db.raw.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")]
-    return {
-        name: hashlib.sha256(repr(node.db.raw.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()).encode()).hexdigest()  # noqa: S608
-        for name in tables
-    }
+    found = {}
+    for name in tables:
+        lines = node.db.raw.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()  # noqa: S608 - its own table names
+        found[name] = hashlib.sha256(repr(lines).encode()).hexdigest()
+    return found
 
 
 def signed(node: Node) -> list[tuple[object, ...]]:
@@ -380,6 +388,21 @@ def unchanged(*nodes: Node, but: Sequence[str] = ()) -> Iterator[None]:
         assert not changed, f"{node.party}: {changed}"
 
 
-def reading(reader: Reader, path: str) -> bytes | None:
-    """A file as a reader gives it."""
-    return reader.get(path, 1 << 20)
+def signs_nothing(pair: Pair, node: Node) -> None:
+    """An assurance that its authority signed, and every answer, are refused; no head is signed."""
+    before = signed(node), heads(node), files(node.folder / "served")
+    draft = setup.assure(
+        node,
+        pair.template.authorities[node.party],
+        level=node.law.law.party[node.party].levels[0],
+        areas=[AREA],
+        until=UNTIL,
+    )
+    with pytest.raises(FrozenError):
+        node.append([draft])
+    node.db.raw.execute("UPDATE inbox SET answered = 0 WHERE outcome IS NOT NULL")
+    if node.db.intents(node.logs[node.partner]):
+        with pytest.raises(FrozenError):
+            node.answer()
+    node.db.raw.execute("UPDATE inbox SET answered = 1 WHERE outcome IS NOT NULL")
+    assert (signed(node), heads(node), files(node.folder / "served")) == before

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from entente import keys
 from lab.pair import Pair, Template, build
 
+CHEAP = 2**5
 Make = Callable[..., Pair]
 
 
@@ -16,14 +19,25 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Templ
 
     def get(sample: str) -> Template:
         if sample not in made:
-            made[sample] = build(tmp_path_factory.mktemp(sample), sample)
+            with pytest.MonkeyPatch.context() as cheap:
+                cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+                made[sample] = build(tmp_path_factory.mktemp(sample), sample)
         return made[sample]
 
     return get
 
 
 @pytest.fixture
-def make_pair(templates: Callable[[str], Template], tmp_path: Path) -> Iterator[Make]:
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretching a passphrase costs a thousandth: opening a pair takes a tenth of a second less.
+
+    Nothing else differs.
+    """
+    monkeypatch.setattr(keys, "_SCRYPT_N", CHEAP)
+
+
+@pytest.fixture
+def make_pair(templates: Callable[[str], Template], tmp_path: Path, cheap_passphrases: None) -> Iterator[Make]:  # noqa: ARG001 - wanted for what it does
     """Makes pairs; they are closed when the test ends."""
     made: list[Pair] = []
 

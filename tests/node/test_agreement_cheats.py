@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.pair import PASSPHRASE, Clock, Pair, Template, in_process, rows, state
 
 from entente.app import AREAS
 from entente.errors import AgreementError, EntenteError, StateError
@@ -15,10 +14,11 @@ from entente.keys import SoftSigner
 from entente.node import setup
 from entente.node.node import Node
 from entente.treaty.agreement import parse_agreement
+from lab.pair import PASSPHRASE, Clock, Pair, Template, in_process, rows, state
 
 
 @pytest.fixture
-def empty(tmp_path: Path, templates: Callable[[str], Template]) -> Any:
+def empty(tmp_path: Path, templates: Callable[[str], Template], cheap_passphrases: None) -> Any:  # noqa: ARG001
     """A node that has keys and no agreement, and the template's secrets."""
     template = templates("india-korea")
     code = next(iter(template.authorities))
@@ -105,7 +105,10 @@ def test_a_signature_under_anothers_key_id_does_not_count(empty: tuple[Node, Tem
 def test_an_agreement_changed_after_signing_founds_nothing(
     empty: tuple[Node, Template], old: bytes, new: bytes
 ) -> None:
-    """The node knows no agreement: one changed byte, even in a comment, is another agreement; the partner knows nothing."""
+    """The node knows no agreement: one changed byte, even in a comment, is another agreement.
+
+    The partner knows nothing.
+    """
     node, template = empty
     assert old in template.toml
     refused(node, template, template.toml.replace(old, new, 1), template.envelope)
@@ -120,7 +123,10 @@ def test_the_signature_file_of_other_bytes_founds_nothing(empty: tuple[Node, Tem
 
 
 def test_an_envelope_whose_payload_is_exchanged_founds_nothing(empty: tuple[Node, Template]) -> None:
-    """The node knows no agreement: the payload is the file, the signatures are over another; the partner knows nothing."""
+    """The node knows no agreement: the payload is the file, the signatures are over another.
+
+    The partner knows nothing.
+    """
     node, template = empty
     other = template.toml.replace(b"approvals = 2", b"approvals = 1", 1)
     envelope = changed(template.envelope, lambda found: found.update(payload=base64.b64encode(other).decode()))

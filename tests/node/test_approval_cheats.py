@@ -1,11 +1,10 @@
-"""Nothing crosses on fewer persons, other bytes or older words than the agreement wants, and a refusal leaves no trace."""
+"""Nothing crosses on fewer persons, other bytes or older words than the agreement wants; a refusal leaves no trace."""
 
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
-from lab.pair import AREA, Pair, heads, rows, sighted, unchanged
 
 from entente.account.acts import act_message
 from entente.errors import EntenteError, RefusedError, StateError
@@ -15,6 +14,7 @@ from entente.node.node import Node
 from entente.register.entry import Sig
 from entente.strict import encode, time_text
 from entente.treaty.approval import approve
+from lab.pair import AREA, Pair, heads, rows, sighted, unchanged
 
 ROWS_OF_A_REFUSAL = ("draft", "journal", "approval")
 
@@ -30,8 +30,13 @@ def refused_at_dispatch(pair: Pair, rid: str, error: type[EntenteError] = Refuse
     return fault.value.explain()
 
 
-def forge(pair: Pair, rid: str, *given: tuple[str, str], state: str = "approved", over: str = "", days: int = 7) -> None:
-    """Approvals are written straight into the database: (name, role), each signed with that person's key over `over`."""
+def forge(
+    pair: Pair, rid: str, *given: tuple[str, str], state: str = "approved", over: str = "", days: int = 7
+) -> None:
+    """Approvals are written straight into the database.
+
+    (name, role), each signed with that person's key over `over`.
+    """
     until = time_text(pair.clock.now.replace(day=1 + days))
     for name, role in given:
         handle, signer = pair.of(pair.a, name)
@@ -73,7 +78,10 @@ def test_the_author_may_not_approve_whatever_the_handle(pair: Pair, name: str) -
 
 
 def test_one_person_under_two_handles_counts_once(pair: Pair) -> None:
-    """The sender has two signatures of one natural person and a draft that is not approved; the partner knows nothing."""
+    """The sender has two signatures of one natural person and a draft that is not approved.
+
+    The partner knows nothing.
+    """
     made = pair.propose(pair.a, sighted())
     pair.approve(pair.a, made.rid, "nair")
     assert pair.approve(pair.a, made.rid, "nair.two", "security") == "checked"
@@ -131,7 +139,10 @@ def test_a_key_that_is_not_the_handles_is_refused(pair: Pair) -> None:
 
 @pytest.mark.parametrize("name", ["low", "brief"])
 def test_a_person_whose_word_cannot_count_is_told_so(pair: Pair, name: str) -> None:
-    """The sender turned one person away with the article (ceiling too low, or certificate ended); the partner knows nothing."""
+    """The sender turned one person away with the article (ceiling too low, or certificate ended).
+
+    The partner knows nothing.
+    """
     made = pair.propose(pair.a, sighted(), level="CONFIDENTIAL")
     pair.clock.forward(days=3)
     with pytest.raises(RefusedError):
@@ -154,7 +165,10 @@ def test_a_person_whose_word_cannot_count_does_not_spoil_the_draft(pair: Pair, n
 
 
 def test_a_revoked_approver_does_not_spoil_the_draft(pair: Pair) -> None:
-    """Another person approves in place of one who was revoked, and it crosses; the partner knows one release, received."""
+    """Another person approves in place of one who was revoked, and it crosses.
+
+    The partner knows one release, received.
+    """
     made = pair.propose(pair.a, sighted())
     pair.approve(pair.a, made.rid, "sen")
     revoke(pair, pair.a, "sen")
@@ -315,7 +329,9 @@ def test_other_bytes_sealed_under_the_draft_are_refused(pair: Pair) -> None:
     rid = pair.approved(pair.a)
     other = pair.a.db.draft(pair.propose(pair.a, sighted(first=7)).rid)
     assert other is not None
-    pair.a.db.raw.execute("UPDATE draft SET blob = ?, blob_bytes = ? WHERE rid = ?", (other.blob, other.blob_bytes, rid))
+    pair.a.db.raw.execute(
+        "UPDATE draft SET blob = ?, blob_bytes = ? WHERE rid = ?", (other.blob, other.blob_bytes, rid)
+    )
     with unchanged(pair.a, but=ROWS_OF_A_REFUSAL), unchanged(pair.b), pytest.raises(EntenteError):
         pair.a.dispatch([rid])
     pair.exchange()

@@ -4,11 +4,11 @@ import base64
 from pathlib import Path
 
 import pytest
-from lab.pair import Pair, answers, files, sighted, state
 from stix_objects import as_bytes, indicator
 
 from entente.app import validate
 from entente.node.node import Node
+from lab.pair import Pair, answers, files, sighted, state
 
 CANARY = "zebra-quagga-4711"
 
@@ -87,7 +87,10 @@ def test_content_is_in_clear_in_view_db_and_nowhere_else(pair: Pair) -> None:
 
 
 def test_content_that_was_refused_or_quarantined_is_not_in_node_db(pair: Pair) -> None:
-    """The sender knows the reasons by rule and digest; no word of the bad object stands outside view.db. The partner: nothing."""
+    """The sender knows the reasons by rule and digest; no word of the bad object stands outside view.db.
+
+    The partner: nothing.
+    """
     bad = as_bytes(indicator(7, pattern_type=f"{CANARY}", valid_from=f"{CANARY} is no time", confidence=f"{CANARY}"))
     worse = as_bytes({"type": f"x {CANARY}", "id": CANARY})
     made = pair.propose(pair.a, [*sighted(), bad, worse])

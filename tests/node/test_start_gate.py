@@ -6,12 +6,11 @@ Source: design core-spec, start gate and Clock.
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
-from lab.cheat import Cheat
-from lab.pair import PASSPHRASE, Pair, Tampered, answers, gone, heads, in_process, sighted, signed
 
 from entente.app import AREAS
 from entente.errors import (
@@ -22,6 +21,19 @@ from entente.errors import (
     StoreError,
 )
 from entente.node.node import Node
+from lab.cheat import Cheat
+from lab.pair import (
+    PASSPHRASE,
+    Pair,
+    Tampered,
+    answers,
+    gone,
+    heads,
+    in_process,
+    sighted,
+    signs_nothing,
+    unchanged,
+)
 
 
 def copy_of(folder: Path, name: str, to: Path) -> Path:
@@ -45,22 +57,32 @@ def put_back(pair: Pair, code: str, *names: str, saved: Path) -> None:
     pair.open(code)
 
 
-def signs_nothing(pair: Pair, node: Node) -> None:
-    """Dispatch and answer are refused and no head is signed."""
-    before = signed(node), heads(node)
-    with pytest.raises(FrozenError):
-        pair.release(node)
-    node.db.raw.execute("UPDATE inbox SET answered = 0 WHERE outcome IS NOT NULL")
-    if node.db.intents(node.logs[node.partner]):
-        with pytest.raises(FrozenError):
-            node.answer()
-    with pytest.raises(FrozenError):
-        node.append([])
-    assert (signed(node), heads(node)) == before
+def test_a_frozen_node_dispatches_nothing(pair: Pair, tmp_path: Path) -> None:
+    """The restored sender has an approved draft and may not enter it; the partner knows nothing of it."""
+    rid = pair.approved(pair.a)
+    saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
+    pair.release(pair.a, sighted(first=5))
+    pair.exchange()
+    put_back(pair, "IND", "node.db", saved=saved)
+    with unchanged(pair.a), pytest.raises(FrozenError):
+        pair.a.dispatch([rid])
+
+
+def test_an_import_made_again_after_a_restore_can_be_proposed(pair: Pair, tmp_path: Path) -> None:
+    """node.db was restored from before an import, keys.db was not: the same file is imported again, and crosses."""
+    saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
+    pair.propose(pair.a, sighted())
+    put_back(pair, "IND", "node.db", saved=saved)
+    done = pair.release(pair.a, sighted())
+    pair.exchange()
+    assert answers(pair.b) == [("received", [[done.idx, done.idx]])]
 
 
 def test_an_older_database_is_read_only_and_heals_from_the_partner(pair: Pair, tmp_path: Path) -> None:
-    """Restored: read-only, both know what they knew. After one pull both hold every entry again, and a new one crosses."""
+    """Restored: read-only, both know what they knew.
+
+    After one pull both hold every entry again, and a new one crosses.
+    """
     saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
     first = pair.release(pair.a)
     pair.exchange()
@@ -95,7 +117,10 @@ def test_an_older_database_of_the_receiver_answers_nothing_twice(pair: Pair, tmp
 def test_a_node_that_lost_its_last_entries_before_the_partner_had_them_stays_read_only(
     pair: Pair, tmp_path: Path
 ) -> None:
-    """Nobody has the rest: the restored node signs nothing, after pulls and restarts too; the partner knows nothing of it."""
+    """Nobody has the rest: the restored node signs nothing, after pulls and restarts too.
+
+    The partner knows nothing of it.
+    """
     saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
     pair.release(pair.a)
     put_back(pair, "IND", "node.db", saved=saved)
@@ -121,7 +146,10 @@ def test_a_partner_without_our_entries_leaves_the_older_node_read_only(pair: Pai
 
 
 def test_a_whole_folder_restored_heals_before_it_signs(pair: Pair, tmp_path: Path) -> None:
-    """heads.db was restored too, against the rule: the partner's mirror shows the loss, and after the pull both agree."""
+    """heads.db was restored too, against the rule.
+
+    The partner's mirror shows the loss, and after the pull both agree.
+    """
     for name in ("node.db", "heads.db"):
         copy_of(pair.a.folder, name, tmp_path / "backup")
     done = pair.release(pair.a)
@@ -136,7 +164,10 @@ def test_a_whole_folder_restored_heals_before_it_signs(pair: Pair, tmp_path: Pat
 
 
 def test_a_node_that_has_seen_that_it_is_behind_signs_nothing_until_it_is_whole(pair: Pair, tmp_path: Path) -> None:
-    """The partner's cosignature names entries that this node lacks and cannot fetch: it must not sign a second history."""
+    """The partner's cosignature names entries that this node lacks and cannot fetch.
+
+    It must not sign a second history.
+    """
     for name in ("node.db", "heads.db"):
         copy_of(pair.a.folder, name, tmp_path / "backup")
     pair.release(pair.a)
@@ -212,10 +243,8 @@ def test_another_history_than_the_signed_one_is_frozen(pair: Pair, tmp_path: Pat
     put_back(pair, "IND", "heads.db", saved=tmp_path / "ahead")
     assert "another history" in pair.a.frozen
     signs_nothing(pair, pair.a)
-    try:
+    with suppress(EntenteError):
         pair.a.pull()
-    except EntenteError:
-        pass
     signs_nothing(pair, pair.a)
 
 
@@ -265,7 +294,7 @@ def test_a_damaged_entry_in_the_database_is_named_at_the_start(pair: Pair) -> No
     """The node does not open on entries that do not give its head; it says so and signs nothing."""
     folder = pair.shut("IND")
     raw = sqlite.connect(str(folder / "node.db"))
-    raw.execute("UPDATE segment SET data = substr(data, 1, length(data) - 1) || x'00' WHERE start = 0")
+    raw.execute("UPDATE segment SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB) WHERE start = 0")
     raw.commit()
     raw.close()
     with pytest.raises(StoreError):
@@ -292,7 +321,10 @@ def test_an_old_sqlite_is_refused(pair: Pair, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_clock_that_fell_back_signs_nothing_until_it_is_right(pair: Pair) -> None:
-    """An hour back: read-only, with both times in the words. Set right: the release crosses and both know it received."""
+    """An hour back: read-only, with both times in the words. Set right.
+
+    The release crosses and both know it received.
+    """
     rid = pair.approved(pair.a)
     pair.exchange()
     pair.clock.forward(hours=2)
@@ -301,7 +333,7 @@ def test_a_clock_that_fell_back_signs_nothing_until_it_is_right(pair: Pair) -> N
     with pytest.raises(FrozenError, match="clock"):
         pair.a.dispatch([rid])
     with pytest.raises(FrozenError):
-        pair.a.answer() or pair.a.append([])
+        pair.a.append([])
     pair.open("IND")
     with pytest.raises(FrozenError):
         pair.a.dispatch([rid])
@@ -323,7 +355,10 @@ def test_four_minutes_back_are_forgiven(pair: Pair) -> None:
 
 @pytest.mark.xfail(strict=True, reason="core-spec, Clock: more than 24 h after a stop is not asked about yet")
 def test_a_clock_a_year_ahead_after_a_stop_signs_nothing_until_confirmed(pair: Pair) -> None:
-    """More than a day since the last signature, at a restart: read-only until the partner or persons confirm the time."""
+    """More than a day since the last signature, at a restart.
+
+    Read-only until the partner or persons confirm the time.
+    """
     pair.release(pair.a)
     pair.exchange()
     pair.shut("IND")

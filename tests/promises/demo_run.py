@@ -87,14 +87,14 @@ class Running:
     process: subprocess.Popen[str]
     folder: Path = Path()
 
-    def done(self) -> Run:
+    def done(self, within_s: int = LONGEST_S) -> Run:
         """What it did, when it has ended; killed where it would not end."""
         try:
-            out, err = self.process.communicate(timeout=LONGEST_S)
+            out, err = self.process.communicate(timeout=within_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             out, err = self.process.communicate()
-            pytest.fail(f"still running after {LONGEST_S} s:\n{out[-500:]}{err[-500:]}")
+            pytest.fail(f"still running after {within_s} s:\n{out[-500:]}{err[-500:]}")
         return Run(self.process.returncode, out, err, self.folder)
 
 

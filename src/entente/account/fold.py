@@ -107,13 +107,12 @@ class Fold:
         prune_open(side)
 
     def _judge(self, side: Side, other: Side, idx: int, entry: Entry, partner_total: int) -> None:
-        """Apply a valid entry; raise on an invalid one, having changed nothing but how much of the partner it truly saw."""
+        """Apply a valid entry; raise on an invalid one, having changed nothing."""
         seen = entry.seen
         need(seen.epoch == other.epoch, "bad_seen")
         need(side.seen <= seen.size <= partner_total, "bad_seen")
         if (seen.size, seen.root) != (side.seen, side.seen_root):
             need(seen.size <= other.size and self.roots(other.party, seen.size) == seen.root, "bad_seen")
-            side.seen, side.seen_root = seen.size, seen.root
         need((idx == 0) == (entry.kind in ("genesis", "epoch")), "genesis stands first and only there")
         need((idx == 1) <= (entry.kind == "adopt"), "adopt stands second")
         body = acts.parse_body(entry.kind, entry.body)
@@ -128,6 +127,7 @@ class Fold:
             side.acts[act] = idx
         if entry.kind in acts.RANK_2:
             side.rank2.append(idx)
+        side.seen, side.seen_root = seen.size, seen.root
 
     def _law(self, side: Side, other: Side, entry: Entry, body: acts.Body) -> Agreement:
         """The agreement that the entry acts under: the author's latest that both adopted, as far as the author knew."""
