@@ -1,4 +1,4 @@
-"""A signature holds for exactly one key, one kind of statement and one register; a wrapped key opens for one key and one release.
+"""A signature holds for one key, one kind of statement and one register; a wrapped key for one key and one release.
 
 RFC 8032 vectors; every flipped bit, wrong length, spelling, key, type and origin (row B-13); HPKE and locks at rest.
 """
@@ -44,29 +44,37 @@ VECTORS = (
         "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
         "",
-        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
-        "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+        (
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+            "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
+        ),
     ),
     (
         "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
         "72",
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        (
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+            "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        ),
     ),
     (
         "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
         "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
         "af82",
-        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
-        "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+        (
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+            "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
+        ),
     ),
     (
         "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
         "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
         hashlib.sha512(b"abc").hexdigest(),
-        "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b589"
-        "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704",
+        (
+            "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b589"
+            "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704"
+        ),
     ),
 )
 
@@ -103,11 +111,26 @@ def test_every_flipped_bit_of_a_message_or_key_is_refused() -> None:
 @pytest.mark.parametrize(
     "signature",
     [
-        "", SIGNATURE[:-2], SIGNATURE[:-1], SIGNATURE + "00", SIGNATURE.upper(), SIGNATURE[2:], SIGNATURE[:64], SIGNATURE * 2,
-        " " + SIGNATURE[:-1], SIGNATURE[:-2] + "  ", SIGNATURE[:-1] + "\n", "0x" + SIGNATURE[2:], "zz" * 64, "00" * 64, "é" * 128,
-        "\uff10" * 128, SIGNATURE[:-2] + " " + SIGNATURE[-2:], SIGNATURE[64:] + SIGNATURE[:64],
+        "",
+        SIGNATURE[:-2],
+        SIGNATURE[:-1],
+        SIGNATURE + "00",
+        SIGNATURE.upper(),
+        SIGNATURE[2:],
+        SIGNATURE[:64],
+        SIGNATURE * 2,
+        " " + SIGNATURE[:-1],
+        SIGNATURE[:-2] + "  ",
+        SIGNATURE[:-1] + "\n",
+        "0x" + SIGNATURE[2:],
+        "zz" * 64,
+        "00" * 64,
+        "é" * 128,
+        "\uff10" * 128,
+        SIGNATURE[:-2] + " " + SIGNATURE[-2:],
+        SIGNATURE[64:] + SIGNATURE[:64],
     ],
-)  # fmt: skip
+)
 def test_a_signature_of_another_length_or_spelling_is_refused(signature: str) -> None:
     assert verify(SIGNER.public, MESSAGE, SIGNATURE)
     assert not verify(SIGNER.public, MESSAGE, signature)
@@ -116,11 +139,24 @@ def test_a_signature_of_another_length_or_spelling_is_refused(signature: str) ->
 @pytest.mark.parametrize(
     "key",
     [
-        OTHER.public, SIGNER.public[8:], "ed25519:" + SIGNER.public[8:].upper(), "ED25519:" + SIGNER.public[8:], SIGNER.public + "00",
-        SIGNER.public[:-2], "x25519:" + SIGNER.public[8:], "none:" + SIGNER.public[8:], "", ":", "ed25519:", "ed25519:" + "é" * 64,
-        "ed25519:" + "00" * 32, "ed25519:" + "ff" * 32, " " + SIGNER.public, SIGNER.public[:-1] + " ",
+        OTHER.public,
+        SIGNER.public[8:],
+        "ed25519:" + SIGNER.public[8:].upper(),
+        "ED25519:" + SIGNER.public[8:],
+        SIGNER.public + "00",
+        SIGNER.public[:-2],
+        "x25519:" + SIGNER.public[8:],
+        "none:" + SIGNER.public[8:],
+        "",
+        ":",
+        "ed25519:",
+        "ed25519:" + "é" * 64,
+        "ed25519:" + "00" * 32,
+        "ed25519:" + "ff" * 32,
+        " " + SIGNER.public,
+        SIGNER.public[:-1] + " ",
     ],
-)  # fmt: skip
+)
 def test_another_key_or_another_spelling_of_it_is_refused(key: str) -> None:
     assert not verify(key, MESSAGE, SIGNATURE)
 
@@ -194,7 +230,9 @@ def test_pae_is_that_of_dsse() -> None:
     assert digest("core", b"hello") == hashlib.sha256(pae("core", b"hello")).hexdigest()
 
 
-@given(st.binary(max_size=9), st.binary(max_size=9), st.sampled_from(["a", "ab", "b"]), st.sampled_from(["a", "ab", "b"]))
+@given(
+    st.binary(max_size=9), st.binary(max_size=9), st.sampled_from(["a", "ab", "b"]), st.sampled_from(["a", "ab", "b"])
+)
 def test_pae_tells_any_two_statements_apart(one: bytes, two: bytes, kind: str, other: str) -> None:
     assert (pae(kind, one) == pae(other, two)) == ((kind, one) == (other, two))
 
@@ -212,16 +250,26 @@ def test_a_key_id_is_the_hash_of_algorithm_and_raw_key(text: str, expected: str)
     assert key_id(text) == expected
 
 
-
-
 @pytest.mark.parametrize(
     "text",
     [
-        "", "ed25519", "ed25519:", "rsa:" + "00" * 32, "ed25519:" + "00" * 31, "ed25519:" + "00" * 33, "ed25519:" + "AB" * 32,
-        "ed25519:" + "0g" * 32, "Ed25519:" + "00" * 32, "ed25519:" + "00" * 32 + "\n", "mlkem768x25519:" + "00" * 32,
-        "ed25519:" + "00" * 31 + "  ", "ed25519: " + "00" * 31 + " ", "ed25519:" + "00" * 31 + "\n\n", "ed25519:" + "0" * 62 + "é1",
+        "",
+        "ed25519",
+        "ed25519:",
+        "rsa:" + "00" * 32,
+        "ed25519:" + "00" * 31,
+        "ed25519:" + "00" * 33,
+        "ed25519:" + "AB" * 32,
+        "ed25519:" + "0g" * 32,
+        "Ed25519:" + "00" * 32,
+        "ed25519:" + "00" * 32 + "\n",
+        "mlkem768x25519:" + "00" * 32,
+        "ed25519:" + "00" * 31 + "  ",
+        "ed25519: " + "00" * 31 + " ",
+        "ed25519:" + "00" * 31 + "\n\n",
+        "ed25519:" + "0" * 62 + "é1",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
         split_key(text)
@@ -285,12 +333,16 @@ def test_a_wrapped_object_must_hold_64_bytes() -> None:
 @pytest.mark.parametrize(
     ("suite", "key"),
     [
-        (X25519_SUITE, new_kem(HYBRID_SUITE)[0]), (HYBRID_SUITE, new_kem(X25519_SUITE)[0]), ("rot13", new_kem(X25519_SUITE)[0]),
-        (X25519_SUITE, SIGNER.public), (X25519_SUITE, "x25519:"), (X25519_SUITE, "x25519:" + "00" * 31 + "  "),
+        (X25519_SUITE, new_kem(HYBRID_SUITE)[0]),
+        (HYBRID_SUITE, new_kem(X25519_SUITE)[0]),
+        ("rot13", new_kem(X25519_SUITE)[0]),
+        (X25519_SUITE, SIGNER.public),
+        (X25519_SUITE, "x25519:"),
+        (X25519_SUITE, "x25519:" + "00" * 31 + "  "),
         (X25519_SUITE, "x25519:" + "00" * 32),  # of low order
         (HYBRID_SUITE, "mlkem768x25519:" + "ff" * 1216),  # coefficients not reduced
     ],
-)  # fmt: skip
+)
 def test_a_key_that_cannot_seal_is_an_error_of_ours(suite: str, key: str) -> None:
     """A partner's certified key reaches `wrap` unseen: what it cannot use must not be a traceback."""
     with pytest.raises(EntenteError):
@@ -306,10 +358,17 @@ def test_a_locked_key_opens_with_its_passphrase_and_label_only() -> None:
     assert unlock(locked, b"pass", label="node") == b"secret"
     assert lock(b"secret", b"pass", label="node") != locked
     for data, passphrase, label in (
-        (locked, b"Pass", "node"), (locked, b"", "node"), (locked, b"pass", "other"), (locked, b"pass", ""),
-        (locked[:-1], b"pass", "node"), (locked + b"\x00", b"pass", "node"), (b"", b"pass", "node"), (b"x" + locked, b"pass", "node"),
-        (locked.replace(b"v1", b"v2", 1), b"pass", "node"), (locked[:40], b"pass", "node"),
-    ):  # fmt: skip
+        (locked, b"Pass", "node"),
+        (locked, b"", "node"),
+        (locked, b"pass", "other"),
+        (locked, b"pass", ""),
+        (locked[:-1], b"pass", "node"),
+        (locked + b"\x00", b"pass", "node"),
+        (b"", b"pass", "node"),
+        (b"x" + locked, b"pass", "node"),
+        (locked.replace(b"v1", b"v2", 1), b"pass", "node"),
+        (locked[:40], b"pass", "node"),
+    ):
         with pytest.raises(KeyUnavailableError) as fault:
             unlock(data, passphrase, label=label)
         assert fault.value.place == label

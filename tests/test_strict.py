@@ -47,7 +47,7 @@ def values(text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
     )
 
 
-def nfc(value: Any) -> Any:  # noqa: ANN401 - JSON
+def nfc(value: Any) -> Any:
     import unicodedata  # noqa: PLC0415
 
     if isinstance(value, str):
@@ -61,18 +61,18 @@ def nfc(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 @given(values(ANY_TEXT))
-def test_canonical_is_rfc_8785(value: Any) -> None:  # noqa: ANN401
+def test_canonical_is_rfc_8785(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
 @given(values(PLAIN))
-def test_what_was_written_canonically_is_read_back(value: Any) -> None:  # noqa: ANN401
+def test_what_was_written_canonically_is_read_back(value: Any) -> None:
     same = nfc(value)
     assert parse(canonical(same)) == same
 
 
 @given(values(PLAIN))
-def test_what_is_read_is_written_as_the_same_bytes(value: Any) -> None:  # noqa: ANN401
+def test_what_is_read_is_written_as_the_same_bytes(value: Any) -> None:
     data = canonical(nfc(value))
     assert canonical(parse(data)) == data
 
@@ -108,10 +108,15 @@ def test_an_unset_field_is_omitted_and_a_typed_object_is_read_back() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b'{"count":1}', b'{"count":"1","name":"a"}', b'{"count":true,"name":"a"}', b'{"count":1,"extra":1,"name":"a"}', b"[]",
-        b'{"count":1,"more":null,"name":"a"}', b'{"count":1,"name":1}',
+        b'{"count":1}',
+        b'{"count":"1","name":"a"}',
+        b'{"count":true,"name":"a"}',
+        b'{"count":1,"extra":1,"name":"a"}',
+        b"[]",
+        b'{"count":1,"more":null,"name":"a"}',
+        b'{"count":1,"name":1}',
     ],
-)  # fmt: skip
+)
 def test_an_unknown_missing_or_ill_typed_field_is_refused_with_its_place(data: bytes) -> None:
     with pytest.raises(FormatError) as fault:
         parse_as(data, Thing, place="the thing")
@@ -216,7 +221,17 @@ def test_the_refusal_of_a_float_names_the_place_too(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "plain", "\u0939\u093f\u0928\u094d\u0926\u0940", "\ub300\ud55c\ubbfc\uad6d", "\u00e9", "\U0001f600", "a\\b\"c/d", "\u2028"]
+    "text",
+    [
+        "",
+        "plain",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",
+        "\ub300\ud55c\ubbfc\uad6d",
+        "\u00e9",
+        "\U0001f600",
+        'a\\b"c/d',
+        "\u2028",
+    ],
 )
 def test_ordinary_text_of_any_language_is_taken(text: str) -> None:
     assert parse(canonical({"a": text})) == {"a": text}
@@ -262,8 +277,12 @@ def test_random_bytes_raise_nothing_but_a_format_error(data: bytes) -> None:
             continue
 
 
-@given(values(ANY_TEXT), st.integers(0, 500), st.sampled_from([b"", b"\x00", b'"', b"\\", b"[", b"}", b"\xff", b" ", b"1", b"e", b"."]))
-def test_damaged_objects_raise_nothing_but_a_format_error(value: Any, at: int, put: bytes) -> None:  # noqa: ANN401
+@given(
+    values(ANY_TEXT),
+    st.integers(0, 500),
+    st.sampled_from([b"", b"\x00", b'"', b"\\", b"[", b"}", b"\xff", b" ", b"1", b"e", b"."]),
+)
+def test_damaged_objects_raise_nothing_but_a_format_error(value: Any, at: int, put: bytes) -> None:
     whole = canonical(value)
     data = whole[: at % (len(whole) + 1)] + put + whole[at % (len(whole) + 1) + 1 :]
     for reader in (parse, parse_foreign):
@@ -278,12 +297,39 @@ def test_damaged_objects_raise_nothing_but_a_format_error(value: Any, at: int, p
 # Foreign files
 
 FOREIGN_REFUSED = [
-    "nothing", "a duplicate key", "a duplicate key, equal", "a duplicate key inside", "a duplicate key, escaped", "NaN", "Infinity",
-    "minus Infinity", "1e400", "a leading zero", "a plus", "hex", "4,000 digits", "a lone surrogate", "a lone low surrogate",
-    "a lone surrogate as a key", "a surrogate in UTF-8", "an escaped NUL", "a raw NUL", "a trailing NUL", "a byte-order mark", "UTF-16",
-    "UTF-16 without mark", "Latin-1", "an overlong slash", "something after", "a comma too many", "a comment", "a raw control",
-    "a single quote", "an open string", "an open list",
-]  # fmt: skip
+    "nothing",
+    "a duplicate key",
+    "a duplicate key, equal",
+    "a duplicate key inside",
+    "a duplicate key, escaped",
+    "NaN",
+    "Infinity",
+    "minus Infinity",
+    "1e400",
+    "a leading zero",
+    "a plus",
+    "hex",
+    "4,000 digits",
+    "a lone surrogate",
+    "a lone low surrogate",
+    "a lone surrogate as a key",
+    "a surrogate in UTF-8",
+    "an escaped NUL",
+    "a raw NUL",
+    "a trailing NUL",
+    "a byte-order mark",
+    "UTF-16",
+    "UTF-16 without mark",
+    "Latin-1",
+    "an overlong slash",
+    "something after",
+    "a comma too many",
+    "a comment",
+    "a raw control",
+    "a single quote",
+    "an open string",
+    "an open list",
+]
 
 
 @pytest.mark.parametrize("name", FOREIGN_REFUSED)
@@ -295,9 +341,23 @@ def test_a_foreign_file_with_a_trap_is_refused_with_its_place(name: str) -> None
 
 @pytest.mark.parametrize(
     "data",
-    [b"[1e309]", b"[-1e309]", b'{"a":{"b":{}, "b":{}}}', b'{"a":1,"b":[{"c":1,"c":2}]}', b"\xff\xfe[\x00]\x00", b"\xfe\xff\x00[\x00]",
-     b'{"\\u0000":1}', b'["\\udc00\\ud800"]', b"[" + b"1" * 41 + b"]", b"-", b"tru", b"[1]\x0b", b"\x0b[1]", b"\xc2\xa0[1]"],
-)  # fmt: skip
+    [
+        b"[1e309]",
+        b"[-1e309]",
+        b'{"a":{"b":{}, "b":{}}}',
+        b'{"a":1,"b":[{"c":1,"c":2}]}',
+        b"\xff\xfe[\x00]\x00",
+        b"\xfe\xff\x00[\x00]",
+        b'{"\\u0000":1}',
+        b'["\\udc00\\ud800"]',
+        b"[" + b"1" * 41 + b"]",
+        b"-",
+        b"tru",
+        b"[1]\x0b",
+        b"\x0b[1]",
+        b"\xc2\xa0[1]",
+    ],
+)
 def test_more_foreign_traps_are_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
         parse_foreign(data)
@@ -306,16 +366,21 @@ def test_more_foreign_traps_are_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "value"),
     [
-        (b' {"b": 1, "a": null}\n', {"b": 1, "a": None}), (b"[1.5, 1e2, -0.0]", [1.5, 100.0, 0.0]), (b'"\\ud83d\\ude00"', "\U0001f600"),
-        (b"[" + b"1" * 40 + b"]", [int("1" * 40)]), ('"e\u0301\u202e"'.encode(), "e\u0301\u202e"), (b'"\\n\\t"', "\n\t"), (b"[1e-400]", [0.0]),
+        (b' {"b": 1, "a": null}\n', {"b": 1, "a": None}),
+        (b"[1.5, 1e2, -0.0]", [1.5, 100.0, 0.0]),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b"[" + b"1" * 40 + b"]", [int("1" * 40)]),
+        ('"e\u0301\u202e"'.encode(), "e\u0301\u202e"),
+        (b'"\\n\\t"', "\n\t"),
+        (b"[1e-400]", [0.0]),
     ],
-)  # fmt: skip
+)
 def test_foreign_json_keeps_its_own_freedoms(data: bytes, value: object) -> None:
     assert parse_foreign(data) == value
 
 
 @given(values(ANY_TEXT))
-def test_foreign_reading_agrees_with_json(value: Any) -> None:  # noqa: ANN401
+def test_foreign_reading_agrees_with_json(value: Any) -> None:
     data = json.dumps(value).encode()
     try:
         assert parse_foreign(data) == value
@@ -326,20 +391,37 @@ def test_foreign_reading_agrees_with_json(value: Any) -> None:  # noqa: ANN401
 # Times, sets, hex, text
 
 
-@given(st.datetimes(timezones=st.just(__import__("datetime").UTC), min_value=__import__("datetime").datetime(1000, 1, 1)))  # noqa: DTZ001
-def test_a_time_is_written_to_the_minute_and_read_back(moment: Any) -> None:  # noqa: ANN401
+@given(
+    st.datetimes(timezones=st.just(__import__("datetime").UTC), min_value=__import__("datetime").datetime(1000, 1, 1))
+)
+def test_a_time_is_written_to_the_minute_and_read_back(moment: Any) -> None:
     assert parse_time(time_text(moment)) == moment.replace(second=0, microsecond=0)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "2026-01-01", "2026-01-01T00:00", "2026-01-01T00:00:00Z", "2026-01-01t00:00z", "2026-13-01T00:00Z", "2026-02-30T00:00Z",
-        "2026-01-01T24:00Z", "2026-01-01T00:60Z", "0000-01-01T00:00Z", " 2026-01-01T00:00Z", "2026-01-01T00:00Z\n", "2026-1-01T00:00Z",
-        "2026-01-01T00:00+00:00", "+026-01-01T00:00Z", "-026-01-01T00:00Z",
-        "\uff12\uff10\uff12\uff16-01-01T00:00Z", "2026-01-0\u0661T00:00Z", "2026-01-01T0\u096a:00Z",
+        "",
+        "2026-01-01",
+        "2026-01-01T00:00",
+        "2026-01-01T00:00:00Z",
+        "2026-01-01t00:00z",
+        "2026-13-01T00:00Z",
+        "2026-02-30T00:00Z",
+        "2026-01-01T24:00Z",
+        "2026-01-01T00:60Z",
+        "0000-01-01T00:00Z",
+        " 2026-01-01T00:00Z",
+        "2026-01-01T00:00Z\n",
+        "2026-1-01T00:00Z",
+        "2026-01-01T00:00+00:00",
+        "+026-01-01T00:00Z",
+        "-026-01-01T00:00Z",
+        "\uff12\uff10\uff12\uff16-01-01T00:00Z",
+        "2026-01-0\u0661T00:00Z",
+        "2026-01-01T0\u096a:00Z",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
         parse_time(text)

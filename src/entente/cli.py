@@ -374,7 +374,7 @@ def approve(
     """Sign a draft's exact bytes. The author cannot."""
     with opened(folder) as node:
         signer = node.person_signer(handle, password_of(handle, password_file))
-        done = node.revoke_approval(rid, handle) if revoke else node.approve(rid, handle, role, signer)
+        done = node.revoke_approval(rid, handle, signer) if revoke else node.approve(rid, handle, role, signer)
     show(as_json, done, f"{done.state}: signed by {', '.join(done.by) or 'nobody'} ({done.needed} needed)")
 
 

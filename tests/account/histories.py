@@ -1,8 +1,8 @@
-"""Two parties that build their registers in memory, and the nodes and auditors that fold them: no store, no wire, no clock.
+"""Two parties that build their registers in memory, and nodes and auditors that fold them: no store, no wire, no clock.
 
-A `World` holds the agreement versions, keys and bytes of both registers; `World.write` signs and appends one entry, well formed
-or not. A `Node` knows one register whole and a prefix of the other, as a real node does. `random_history` drives two nodes
-from one seed.
+A `World` holds the agreement versions, keys and bytes of both registers; `draft` signs an entry, well formed or not,
+and `put` appends it. A `Node` knows one register whole and a prefix of the other, as a real node does. `random_history`
+drives two nodes from one seed.
 """
 
 import functools
@@ -159,7 +159,7 @@ class World:
     def person_key(self, handle: str, generation: int = 0, **other: Any) -> dict[str, Any]:
         """A certification; `who` names the natural person where that is not the handle."""
         who = other.pop("who", handle)
-        party = handle.split("/")[0]
+        party = handle.split("/", maxsplit=1)[0]
         areas = sorted(self.law.area)
         return {
             "areas": areas,
@@ -175,23 +175,41 @@ class World:
 
     def kem_key(self, party: str, number: int, **other: Any) -> dict[str, Any]:
         return {
-            "areas": [], "key": kem_text(party, number), "nonce": self.nonce(), "roles": [], "subject": "kem",
-            "until": later(self.at, KEM_MINUTES), **other,
-        }  # fmt: skip
+            "areas": [],
+            "key": kem_text(party, number),
+            "nonce": self.nonce(),
+            "roles": [],
+            "subject": "kem",
+            "until": later(self.at, KEM_MINUTES),
+            **other,
+        }
 
     def assurance(self, party: str, level: str = "", **other: Any) -> dict[str, Any]:
         top = level or self.law.party[party].levels[-1]
-        return {"areas": sorted(self.law.area), "level": top, "nonce": self.nonce(), "units": [], "until": LATER, **other}
+        return {
+            "areas": sorted(self.law.area),
+            "level": top,
+            "nonce": self.nonce(),
+            "units": [],
+            "until": LATER,
+            **other,
+        }
 
     def standing(self, party: str, **other: Any) -> dict[str, Any]:
         terms = self.law.areas[self.area]
         return {
             "class": {
-                "area": self.area, "ceiling": (terms.ceiling or {})[party], "format": (terms.formats or ("",))[0],
-                "purpose": (terms.purposes or ("",))[0], "view": "full",
+                "area": self.area,
+                "ceiling": (terms.ceiling or {})[party],
+                "format": (terms.formats or ("",))[0],
+                "purpose": (terms.purposes or ("",))[0],
+                "view": "full",
             },
-            "nonce": self.nonce(), "per_day": {"bytes": 10_000, "count": 3}, "until": LATER, **other,
-        }  # fmt: skip
+            "nonce": self.nonce(),
+            "per_day": {"bytes": 10_000, "count": 3},
+            "until": LATER,
+            **other,
+        }
 
     def core(self, party: str, **other: Any) -> dict[str, Any]:
         """A core that the agreement permits, but for what `other` changes."""
@@ -199,22 +217,48 @@ class World:
         terms = self.law.areas.get(area, self.law.areas[self.area])
         signed = {"exercise": True} if self.law.exercise else {}
         return {
-            "agreement": self.hash, "ancestors": [], "area": area, "article": (terms.articles or ("",))[0], "bytes_padded": 512,
-            "channel": "network", "content": self.rng.randbytes(32).hex(), "copies": 1, "custody": "delivered",
-            "format": (terms.formats or ("",))[0], "marking": self.marking(party), "nonce": self.nonce(),
-            "origin": self.origins[party], "records": {"count": 1, "root": self.rng.randbytes(32).hex()}, "retain_days": 30,
-            "third_party": "none", "to": self.other(party), "units": [], "view": "full", **signed, **other,
-        }  # fmt: skip
+            "agreement": self.hash,
+            "ancestors": [],
+            "area": area,
+            "article": (terms.articles or ("",))[0],
+            "bytes_padded": 512,
+            "channel": "network",
+            "content": self.rng.randbytes(32).hex(),
+            "copies": 1,
+            "custody": "delivered",
+            "format": (terms.formats or ("",))[0],
+            "marking": self.marking(party),
+            "nonce": self.nonce(),
+            "origin": self.origins[party],
+            "records": {"count": 1, "root": self.rng.randbytes(32).hex()},
+            "retain_days": 30,
+            "third_party": "none",
+            "to": self.other(party),
+            "units": [],
+            "view": "full",
+            **signed,
+            **other,
+        }
 
     def marking(self, party: str, level: str = "", **other: Any) -> dict[str, Any]:
         terms = self.law.areas[self.area]
         return {
-            "caveats": [], "level": level or self.law.party[party].levels[0], "originator": party,
-            "purpose": (terms.purposes or ("",))[0], "releasable_to": sorted(self.parties), **other,
-        }  # fmt: skip
+            "caveats": [],
+            "level": level or self.law.party[party].levels[0],
+            "originator": party,
+            "purpose": (terms.purposes or ("",))[0],
+            "releasable_to": sorted(self.parties),
+            **other,
+        }
 
     def release(
-        self, party: str, core: dict[str, Any], by: Iterable[tuple[str, SoftSigner]] = (), *, kem: str = "", until: str = LATER
+        self,
+        party: str,
+        core: dict[str, Any],
+        by: Iterable[tuple[str, SoftSigner]] = (),
+        *,
+        kem: str = "",
+        until: str = LATER,
     ) -> dict[str, Any]:
         """A release body; each of `by` approves in the roles `release`, `security` in turn."""
         rid = rid_of(canonical(core))
@@ -224,13 +268,21 @@ class World:
             sig = who.sign(approval_message(rid, handle, role, until)).hex()
             approvals.append({"by": handle, "role": role, "sig": sig, "until": until})
         sealed = {
-            "blob": self.rng.randbytes(32).hex(), "blob_bytes": 528, "kem_key": kem or key_id(kem_text(self.other(party), 0)),
-            "key_digest": self.rng.randbytes(32).hex(), "suite": "x25519-hkdfsha256-aes256gcm",
-        }  # fmt: skip
+            "blob": self.rng.randbytes(32).hex(),
+            "blob_bytes": 528,
+            "kem_key": kem or key_id(kem_text(self.other(party), 0)),
+            "key_digest": self.rng.randbytes(32).hex(),
+            "suite": "x25519-hkdfsha256-aes256gcm",
+        }
         return {"approvals": approvals, "core": core, "private": self.rng.randbytes(32).hex(), "sealed": sealed}
 
     def answer(self, party: str, spans: list[list[int]], outcome: str = "received", **other: Any) -> dict[str, Any]:
-        return {"outcome": outcome, "re": {"origin": self.origins[self.other(party)], "spans": spans}, "witnesses": [], **other}
+        return {
+            "outcome": outcome,
+            "re": {"origin": self.origins[self.other(party)], "spans": spans},
+            "witnesses": [],
+            **other,
+        }
 
     def order(self, rid: str, act: str = "withdraw", **other: Any) -> dict[str, Any]:
         return {"act": act, "nonce": self.nonce(), "rid": rid, **other}
@@ -240,15 +292,27 @@ class World:
 
     def incident(self, party: str, spans: list[list[int]]) -> dict[str, Any]:
         return {
-            "class": "possible", "discovered_at": self.at, "nonce": self.nonce(),
-            "releases": [{"origin": self.origins[party], "spans": spans}], "stage": "notice",
-        }  # fmt: skip
+            "class": "possible",
+            "discovered_at": self.at,
+            "nonce": self.nonce(),
+            "releases": [{"origin": self.origins[party], "spans": spans}],
+            "stage": "notice",
+        }
 
     def undertaking(self, party: str, **other: Any) -> dict[str, Any]:
         return {
-            "band": "", "basis": "", "from": party, "key": "t/1", "measure": "", "nonce": self.nonce(), "source": "minutes",
-            "strength": "aim", "text": {"en": "first line\nsecond line"}, "to": self.other(party), **other,
-        }  # fmt: skip
+            "band": "",
+            "basis": "",
+            "from": party,
+            "key": "t/1",
+            "measure": "",
+            "nonce": self.nonce(),
+            "source": "minutes",
+            "strength": "aim",
+            "text": {"en": "first line\nsecond line"},
+            "to": self.other(party),
+            **other,
+        }
 
     def claim(self, **other: Any) -> dict[str, Any]:
         return {"basis": "", "evidence": [], "key": "t/1", "nonce": self.nonce(), "value": "done", **other}
@@ -281,7 +345,9 @@ class World:
         """Persons of a party as signatories."""
         return [(f"{party}/{name}", self.person(f"{party}/{name}", generation)) for name in names]
 
-    def fold(self, pair: Pair | None = None, on_release: Callable[[Side, int, Entry, Release], None] | None = None) -> Fold:
+    def fold(
+        self, pair: Pair | None = None, on_release: Callable[[Side, int, Entry, Release], None] | None = None
+    ) -> Fold:
         """An empty fold over this world, or one that goes on from a pair."""
         return Fold(pair or new_pair(self.law), self.laws, self.root, remembered_verify, on_release)
 
@@ -297,7 +363,7 @@ class World:
 
 def decisions(world: World) -> dict[tuple[str, int], Decision]:
     """decide() on every release that joins the facts, as an auditor who holds everything computes it."""
-    found = {}
+    found: dict[tuple[str, int], Decision] = {}
 
     def judge(side: Side, idx: int, entry: Entry, _body: Release) -> None:
         law = world.laws[entry.agreement].law
@@ -428,28 +494,42 @@ class History:
 
     def write(self, node: Node) -> None:
         """One entry, at times with a fault in its envelope."""
-        rng, world, party = self.rng, self.world, node.party
+        rng = self.rng
         actions: tuple[tuple[int, Callable[[Node], bytes | None]], ...] = (
-            (14, self._release), (5, self._answer), (4, self._order), (2, self._person), (2, self._kem), (2, self._assurance),
-            (2, self._standing), (2, self._term), (1, self._incident), (1, self._undertaking), (1, self._claim),
-            (1, self._adopt), (1, self._garbage), (1, self._replay),
-        )  # fmt: skip
+            (14, self._release),
+            (5, self._answer),
+            (4, self._order),
+            (2, self._person),
+            (2, self._kem),
+            (2, self._assurance),
+            (2, self._standing),
+            (2, self._term),
+            (1, self._incident),
+            (1, self._undertaking),
+            (1, self._claim),
+            (1, self._adopt),
+            (1, self._garbage),
+            (1, self._replay),
+        )
         weights, makers = zip(*actions, strict=True)
         data = rng.choices(makers, weights)[0](node)
         if data is None:
             return
-        node.append(self._twisted(party, data) if rng.random() < 0.06 else data)
+        node.append(self._twisted(node, data) if rng.random() < 0.06 else data)
 
-    def _twisted(self, party: str, data: bytes) -> bytes:
-        """The same entry with a `seen` that falls, reaches too far, or lies about the root or the epoch."""
+    def _twisted(self, node: Node, data: bytes) -> bytes:
+        """The same entry with a `seen` that falls, reaches too far, or lies about the root or the epoch.
+
+        Never a true one beyond what the author's own node holds: no node writes that.
+        """
         try:
             raw = parse(data, newlines=True)
             size = raw["seen"]["size"]
         except (EntenteError, KeyError):
             return data
-        other = self.world.other(party)
+        other = self.world.other(node.party)
         choice = self.rng.randrange(5)
-        if choice == 0 and size > 1:
+        if choice == 0 and 1 < size <= node.taken:
             raw["seen"] = {"epoch": 1, "root": self.world.root(other, size - 1), "size": size - 1}
         elif choice == 1:
             raw["seen"] = {"epoch": 1, "root": self.rng.randbytes(32).hex(), "size": 10_000}
@@ -471,7 +551,9 @@ class History:
 
     def _some_people(self, party: str) -> list[tuple[str, SoftSigner]]:
         names = self.rng.sample("abcd", self.rng.choice([1, 2, 2, 2, 3]))
-        return [(f"{party}/{n}", self.world.person(f"{party}/{n}", self.generation.get(f"{party}/{n}", 0))) for n in names]
+        return [
+            (f"{party}/{n}", self.world.person(f"{party}/{n}", self.generation.get(f"{party}/{n}", 0))) for n in names
+        ]
 
     def _release(self, node: Node) -> bytes:
         rng, world, party = self.rng, self.world, node.party
@@ -480,7 +562,11 @@ class History:
         held = [fact.rid for fact in node.pair.other(party).releases]
         known = held if rng.random() < 0.9 else self.rids[partner]
         parents = sorted(rng.sample(known, min(len(known), rng.choice([0, 0, 1, 2]))))
-        more: dict[str, Any] = {"ancestors": sorted(set(parents)), "area": area, "bytes_padded": rng.choice([64, 512, 9000])}
+        more: dict[str, Any] = {
+            "ancestors": sorted(set(parents)),
+            "area": area,
+            "bytes_padded": rng.choice([64, 512, 9000]),
+        }
         if self.standings[party] and rng.random() < 0.3:
             more["standing"] = rng.choice(self.standings[party])
         if rng.random() < 0.3:
@@ -512,7 +598,9 @@ class History:
         act = rng.choice(["withdraw", "reclass", "reclass", "return", "destroy"])
         level = rng.choice(world.law.party[party].levels)
         more = {"marking": world.marking(party, level)} if act == "reclass" else {}
-        return self._draft(node, "order", world.order(rng.choice(self.rids[party]), act, **more), self._some_people(party))
+        return self._draft(
+            node, "order", world.order(rng.choice(self.rids[party]), act, **more), self._some_people(party)
+        )
 
     def _person(self, node: Node) -> bytes:
         rng, world, party = self.rng, self.world, node.party
@@ -535,9 +623,7 @@ class History:
         rng, world, party = self.rng, self.world, node.party
         if rng.random() < 0.5:
             self.kems[party] += 1
-            return self._draft(
-                node, "key", world.kem_key(party, self.kems[party]), world.by_authority(party)
-            )
+            return self._draft(node, "key", world.kem_key(party, self.kems[party]), world.by_authority(party))
         index = len(world.entries[party]) + rng.choice([0, 1, 10])
         number = rng.randrange(self.kems[party] + 1)
         body = world.kem_key(party, number, revoked={"from_index": index, "reason": "lost"})
@@ -583,10 +669,12 @@ class History:
         body = world.adopt(party, world.laws[self.second], world.hash)
         return self._draft(node, "adopt", body, world.by_authority(party))
 
-    def _garbage(self, node: Node) -> bytes:
-        return self.rng.choice([b"", b"{}", b'{"v":1}', self.rng.randbytes(40), self.world.entries[node.party][0]])
+    def _garbage(self, _node: Node) -> bytes:
+        return self.rng.choice(
+            [b"", b"{}", b'{"v":1}', self.rng.randbytes(40), self.world.entries[self.world.parties[0]][0]]
+        )
 
-    def _replay(self, node: Node) -> bytes:
+    def _replay(self, _node: Node) -> bytes:
         return self.rng.choice(self.world.entries[self.rng.choice(self.world.parties)])
 
 

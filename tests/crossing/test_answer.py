@@ -1,6 +1,7 @@
 """Answers cover exactly the indices they are made from, in sorted disjoint spans, and every one fits an entry."""
 
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ def test_spans_cover_each_index_once_and_no_other(indices: list[int]) -> None:
     spans = spans_of(indices)
     assert covered(spans) == sorted(set(indices))
     assert all(first <= last for first, last in spans)
-    assert all(a[1] + 1 < b[0] for a, b in zip(spans, spans[1:], strict=False)), "spans that touch are one"
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(spans)), "spans that touch are one"
 
 
 def test_no_index_makes_no_answer() -> None:

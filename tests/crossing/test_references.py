@@ -1,13 +1,13 @@
-"""Nothing crosses that names what does not cross: closure equals a brute-force oracle on random graphs, under both samples."""
+"""Nothing crosses that names what does not cross: closure equals a brute-force oracle on random graphs (both samples)."""
 
 import hashlib
 from collections.abc import Callable
 
 import pytest
-from account.histories import SAMPLES, agreement
 from hypothesis import given
 from hypothesis import strategies as st
 
+from account.histories import SAMPLES, agreement
 from entente.crossing.references import (
     NOT_OWN_MARKING,
     OWN_MARKING_RULES,
@@ -55,9 +55,12 @@ def oracle(records: list[Record], withheld: set[str], refused: set[bytes]) -> se
     while True:
         here = {r.id for r in crossing}
         left = [
-            r for r in crossing
-            if all(n in here if n in present else n.partition("--")[0] not in withheld or "--" not in n for n in r.names)
-        ]  # fmt: skip
+            r
+            for r in crossing
+            if all(
+                n in here if n in present else n.partition("--")[0] not in withheld or "--" not in n for n in r.names
+            )
+        ]
         if len(left) == len(crossing):
             return {r.data for r in left}
         crossing = left
@@ -67,7 +70,8 @@ def oracle(records: list[Record], withheld: set[str], refused: set[bytes]) -> se
 def graphs(draw: st.DrawFn) -> tuple[list[Record], set[bytes], set[bytes]]:
     """Records with several versions and any references; those without a marking and those marked too high."""
     records: dict[bytes, Record] = {}
-    unmapped, high = set(), set()
+    unmapped: set[bytes] = set()
+    high: set[bytes] = set()
     names = [*IDS, "nothing--9", "intrusion-set--absent", "plain text", "intrusion-set", "--", "intrusion-set--"]
     for number in range(draw(st.integers(0, 14))):
         found = record(
@@ -104,7 +108,9 @@ def test_closure_is_that_of_the_oracle(sample: str, graph: tuple[list[Record], s
 
 @pytest.mark.parametrize("sample", SAMPLES)
 @given(graph=graphs())
-def test_what_crosses_passes_the_receivers_own_check(sample: str, graph: tuple[list[Record], set[bytes], set[bytes]]) -> None:
+def test_what_crosses_passes_the_receivers_own_check(
+    sample: str, graph: tuple[list[Record], set[bytes], set[bytes]]
+) -> None:
     records, _, _ = graph
     law = agreement(sample).law
     crossing = [found for found in records if not verdicts(records, sample)[found.data]]
@@ -120,8 +126,13 @@ def test_the_example_of_the_design(sample: str) -> None:
     free = record("note--2", "tool--1")
     got = verdicts([about, listing, uses, group, tool, free], sample)
     assert [got[r.data] for r in (group, uses, listing, about, tool, free)] == [
-        "withhold", "reference", "reference", "reference", "", "",
-    ]  # fmt: skip
+        "withhold",
+        "reference",
+        "reference",
+        "reference",
+        "",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -161,15 +172,19 @@ def test_cycles_and_self_reference_end(sample: str) -> None:
 
 def test_keys_count_as_well_as_values_for_the_area_that_reads_them() -> None:
     """`names` holds both (treaty.record.Record): what an area finds under a key is closed like any value."""
-    from entente.areas.intelligence import AREA as STIX  # noqa: PLC0415
-
     import json  # noqa: PLC0415
+
+    from entente.areas.intelligence import AREA as STIX  # noqa: PLC0415
 
     ident = "intrusion-set--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0061"
     thing = {
-        "type": "x-note", "spec_version": "2.1", "id": "x-note--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0062",
-        "created": "2020-01-01T00:00:00.000Z", "modified": "2020-01-01T00:00:00.000Z", "votes": {ident: 1},
-    }  # fmt: skip
+        "type": "x-note",
+        "spec_version": "2.1",
+        "id": "x-note--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0062",
+        "created": "2020-01-01T00:00:00.000Z",
+        "modified": "2020-01-01T00:00:00.000Z",
+        "votes": {ident: 1},
+    }
     assert ident in STIX.record_of(json.dumps(thing).encode()).names
 
 
@@ -182,8 +197,15 @@ def test_a_long_chain_of_references_falls_in_linear_time(sample: str) -> None:
 
 def test_the_rules_of_a_records_own_marking_are_6_to_13() -> None:
     assert OWN_MARKING_RULES == (
-        "level", "equivalence", "channel", "ceiling", "releasable", "caveats", "purpose", "originator",
-    )  # fmt: skip
+        "level",
+        "equivalence",
+        "channel",
+        "ceiling",
+        "releasable",
+        "caveats",
+        "purpose",
+        "originator",
+    )
     assert not NOT_OWN_MARKING & set(OWN_MARKING_RULES)
     assert len(NOT_OWN_MARKING) + len(OWN_MARKING_RULES) == 26
     assert names_withheld_type("a--b", {"a": ""})

@@ -95,9 +95,17 @@ def test_chunks_out_of_order_left_out_doubled_or_cut_off_do_not_open(count: int)
     _, chunks = sealed(2 * CHUNK + 5)
     one, two, three = chunks
     for wrong in (
-        [two, one, three], [one, three, two], [three, two, one], [two, three], [one, three], [one, one, two, three],
-        [one, two, three, three], [one, two, two], [three], [two],
-    ):  # fmt: skip
+        [two, one, three],
+        [one, three, two],
+        [three, two, one],
+        [two, three],
+        [one, three],
+        [one, one, two, three],
+        [one, two, three, three],
+        [one, two, two],
+        [three],
+        [two],
+    ):
         with pytest.raises(VerificationError):
             opened(wrong, count)
 
@@ -159,8 +167,14 @@ def test_leaves_that_are_not_those_of_the_root_are_refused() -> None:
     blob, _ = sealed(2 * CHUNK + 5)
     data = b"".join(blob.leaves)
     for wrong in (
-        data[:-1], data[:-32], data + bytes(32), data[32:64] + data[:32] + data[64:], bytes(len(data)), b"", data + b"\x00",
-    ):  # fmt: skip
+        data[:-1],
+        data[:-32],
+        data + bytes(32),
+        data[32:64] + data[:32] + data[64:],
+        bytes(len(data)),
+        b"",
+        data + b"\x00",
+    ):
         with pytest.raises(CorruptionError):
             check_leaves(wrong, blob.root, blob.size)
     with pytest.raises(CorruptionError):
@@ -171,7 +185,9 @@ def test_leaves_that_are_not_those_of_the_root_are_refused() -> None:
 
 def test_the_content_hmac_detects_a_second_plaintext_of_one_ciphertext() -> None:
     """AES-GCM commits to no key: one ciphertext can be made to open under two. The content commitment tells them apart."""
-    first, second = (HKDF(algorithm=SHA256(), length=32, salt=None, info=b"entente/blob/v1").derive(k) for k in (DEK, SALT))
+    first, second = (
+        HKDF(algorithm=SHA256(), length=32, salt=None, info=b"entente/blob/v1").derive(k) for k in (DEK, SALT)
+    )
     nonce = bytes(11) + b"\x01"
     chunk = two_faced(first, second, nonce)
     one, two = opened([chunk], 1, DEK), opened([chunk], 1, SALT)

@@ -12,16 +12,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pysqlite3.dbapi2 as sqlite
 
 from entente.app import AREAS, validate
-from entente.demo import FORMAT, SAMPLES, Demo
+from entente.demo import SAMPLES, Demo
 from entente.errors import BehindError, CorruptionError, EntenteError, ForkError, PartnerError
 from entente.node.node import Node
 from entente.node.propose import Wish
@@ -158,7 +157,7 @@ class _Fused(sqlite.Connection):  # type: ignore[misc]  # pysqlite3 ships no typ
 class Fuse:
     """Ends this process, as if killed, before the Nth act from `set` on that would leave a trace below a folder.
 
-    Acts are SQL statements that commit, and renames, links, removals, new folders, flushes and files opened for writing.
+    Acts are SQL statements that commit, renames, links, removals, new folders, flushes and files opened for writing.
     Only stores opened after the fuse was laid are watched for SQL. It cannot be taken out of a process again.
     """
 
@@ -173,7 +172,7 @@ class Fuse:
             self._burn("fsync")
             sync(handle)
 
-        os.fsync = fsync
+        os.fsync = fsync  # type: ignore[assignment]  # nobody here flushes anything but a handle
         sqlite.connect = lambda *args, **named: connect(*args, factory=_Fused, **named)
         sys.addaudithook(self._hook)
 
@@ -190,9 +189,8 @@ class Fuse:
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event in _FILE_ACTS:
             self._burn(f"{event} {str(args[0]).removeprefix(self.root)}")
-        elif event == "open" and isinstance(args[0], str) and args[0].startswith(self.root):
-            if (args[2] or 0) & (os.O_WRONLY | os.O_RDWR):
-                self._burn(f"open {args[0].removeprefix(self.root)}")
+        elif event == "open" and str(args[0]).startswith(self.root) and (args[2] or 0) & (os.O_WRONLY | os.O_RDWR):
+            self._burn(f"open {str(args[0]).removeprefix(self.root)}")
 
 
 # The processes that get killed
@@ -274,7 +272,7 @@ def receive(folder: Path, party: str, drain: Path) -> None:
 
 
 def main(party: str, folder: Path) -> None:
-    """The sender is the party that has the signed map's people; `roles` says who is who."""
+    """Send or receive, as the test's file `sender` says."""
     sender = (folder / "sender").read_text()
     (send if party == sender else receive)(folder, party, folder / "drain")
 

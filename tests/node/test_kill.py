@@ -1,7 +1,7 @@
 """A node may be killed at any moment: nothing acknowledged is lost, nothing is doubled, and what is served stays whole.
 
 Twice over: the process ends before each single act that would leave a trace on disk (the way SQLite tests itself), and,
-slow, two workers are killed at random moments while releases cross. ENTENTE_SEED and ENTENTE_KILLS repeat or prolong that.
+slow, two workers are killed at random moments while releases cross: ENTENTE_SEED and ENTENTE_KILLS repeat or prolong.
 A killed process loses no write that the kernel has; a power cut may, and is not tested here.
 """
 
@@ -22,8 +22,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from lab import worker
-from lab.worker import BLOWN, Desk, Fuse, fresh_object, make_pair, open_node
 
 from entente import keys
 from entente.account.acts import Release, parse_body
@@ -37,6 +35,8 @@ from entente.register.checkpoint import parse_text
 from entente.register.entry import parse_entry
 from entente.register.note import parse
 from entente.strict import time_text
+from lab import worker
+from lab.worker import BLOWN, Desk, Fuse, fresh_object, make_pair, open_node
 
 ROOT = Path(__file__).resolve().parents[2]
 SENDER, RECEIVER = "IND", "KOR"
@@ -70,6 +70,11 @@ def script() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def tell(text: str) -> None:
+    """A line for whoever reads the output of a test that failed, or asked for it by -s."""
+    sys.stdout.write(f"{text}\n")
 
 
 # What must hold
@@ -122,7 +127,7 @@ def check_pair(sender: Node, receiver: Node, acknowledged: Sequence[str]) -> Non
     assert entered == rids_in(receiver, SENDER)
     for node in (sender, receiver):
         answers = {fact.rid: [given.outcome for given in fact.answers] for fact in node.pair.sides[SENDER].releases}
-        assert answers == dict.fromkeys(entered, ["received"])
+        assert answers == {rid: ["received"] for rid in entered}
         assert not node.frozen
     for draft in sender.db.drafts():
         assert (draft.state == "dispatched") == (draft.rid in entered), f"{draft.rid} is {draft.state}"
@@ -229,7 +234,8 @@ class Stages:
         first = Job([fresh_object(0, salt=f"{0:012x}")])
         self.run(live, lambda sender, receiver: first.rest(sender, receiver.node))
         if entries:
-            self.run(live, lambda sender, receiver: (fill(live, sender.node, entries), first.rest(sender, receiver.node)))
+            self.run(live, lambda sender, _: fill(live, sender.node, entries))
+            self.run(live, lambda sender, receiver: first.rest(sender, receiver.node))
         for name, (party, act) in STEPS.items():
             shutil.copytree(live, folder / name)
             if name not in RESTORED:
@@ -259,7 +265,9 @@ class Stages:
 
 def fill(folder: Path, node: Node, entries: int) -> None:
     """The register has so many entries: the authority assures again and again."""
-    authority = setup.read_authority(folder / f"authority-{node.party}.key", (folder / node.party / "passphrase").read_bytes())
+    authority = setup.read_authority(
+        folder / f"authority-{node.party}.key", (folder / node.party / "passphrase").read_bytes()
+    )
     until = time_text(node.clock() + timedelta(days=30))
     level = node.law.law.party[node.party].levels[0]
     missing = entries - node.side.size
@@ -343,7 +351,7 @@ def check_recovery(folder: Path, party: str, job: Job, script: ModuleType) -> No
 
 
 def sweep(stages: Stages, step: str, script: ModuleType, rng: random.Random | None = None) -> int:
-    """A crash before every act of one step; with `rng`, one or two more while opening again. How many acts there are."""
+    """A crash before every act of a step; with `rng`, one or two more while opening again. How many acts there are."""
     folder, party = stages.folder / f"{step}-now", STEPS[step][0]
     for left in range(1, MANY):
         shutil.rmtree(folder, ignore_errors=True)
@@ -382,7 +390,8 @@ def test_nor_does_a_crash_where_a_tile_becomes_full(step: str, brim: Stages, scr
 @pytest.mark.slow
 @pytest.mark.parametrize("step", REQUIRED)
 def test_nor_does_a_crash_while_opening_after_a_crash(step: str, few: Stages, script: ModuleType) -> None:
-    print("seed", seed := int(os.environ.get("ENTENTE_SEED", "1")))
+    seed = int(os.environ.get("ENTENTE_SEED", "1"))
+    tell(f"ENTENTE_SEED={seed}")
     assert sweep(few, step, script, random.Random(f"{seed} {step}")) > 0
 
 
@@ -415,16 +424,22 @@ class Worker:
             time.sleep(0.005)
 
     def errors(self) -> str:
-        return f"{self.party} ended with {self.process.returncode}: {(self.folder / f'{self.party}.errors').read_text()}"
+        return (
+            f"{self.party} ended with {self.process.returncode}: {(self.folder / f'{self.party}.errors').read_text()}"
+        )
 
 
 class Witness(threading.Thread):
-    """Reads all four checkpoints all the time, as a third party would: whatever was once shown signed must stay true."""
+    """Reads all four checkpoints all the time, as anyone might: what was once shown signed must stay true."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
         self.seen: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
-        self.files = {(party, kind): folder / party / f"served/{kind}/checkpoint" for party in PARTIES for kind in ("own", "mirror")}
+        self.files = {
+            (party, kind): folder / party / f"served/{kind}/checkpoint"
+            for party in PARTIES
+            for kind in ("own", "mirror")
+        }
         self.gone: Counter[tuple[str, str]] = Counter()
         self.done = threading.Event()
 
@@ -460,7 +475,7 @@ def test_sixty_kills_lose_and_double_nothing(
     monkeypatch.setattr(keys, "_SCRYPT_N", REAL_SCRYPT_N)
     seed = int(os.environ.get("ENTENTE_SEED") or random.SystemRandom().randrange(1 << 32))
     kills = int(os.environ.get("ENTENTE_KILLS", "60"))
-    print(f"ENTENTE_SEED={seed} ENTENTE_KILLS={kills}")
+    tell(f"ENTENTE_SEED={seed} ENTENTE_KILLS={kills}")
     rng = random.Random(seed)
     assert make_pair(tmp_path) == PARTIES
     (tmp_path / "sender").write_text(SENDER)
@@ -471,7 +486,7 @@ def test_sixty_kills_lose_and_double_nothing(
         until = time.monotonic() + KILLING_S
         for done in range(kills):
             if time.monotonic() > until:
-                print(f"a slow machine: only {done} kills")
+                tell(f"a slow machine: only {done} kills")
                 break
             victims = rng.choices([workers[:1], workers[1:], workers], [4, 4, 1])[0]
             if rng.random() > KILLED_WHILE_OPENING:
@@ -512,5 +527,5 @@ def check_after(folder: Path, script: ModuleType, witness: Witness) -> None:
     assert done.returncode == 0, done.stdout.decode()
     noted = [path.read_text().splitlines() for path in folder.glob("*.faults")]
     faults = Counter(line.split()[0] for found in noted for line in found)
-    print(f"{size} entries, {len(acknowledged)} acknowledged of {len(entered)}, {len(opened)} noted as opened")
-    print(f"passing faults: {dict(faults)}; checkpoint not there: {dict(witness.gone)}")
+    tell(f"{size} entries, {len(acknowledged)} acknowledged of {len(entered)}, {len(opened)} noted as opened")
+    tell(f"passing faults: {dict(faults)}; checkpoint not there: {dict(witness.gone)}")

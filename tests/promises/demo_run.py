@@ -4,6 +4,7 @@ Nothing here knows how they work: what it reads is standard output, exit codes a
 """
 
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -89,13 +90,12 @@ class Running:
 
     def done(self, within_s: int = LONGEST_S) -> Run:
         """What it did, when it has ended; killed where it would not end."""
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             out, err = self.process.communicate(timeout=within_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            out, err = self.process.communicate()
-            pytest.fail(f"still running after {within_s} s:\n{out[-500:]}{err[-500:]}")
-        return Run(self.process.returncode, out, err, self.folder)
+            return Run(self.process.returncode, out, err, self.folder)
+        self.process.kill()
+        out, err = self.process.communicate()
+        pytest.fail(f"still running after {within_s} s: {out[-500:]}{err[-500:]}")
 
 
 def start(*words: Word, folder: Path = Path(), state: Path | None = None, cwd: Path | None = None) -> Running:
@@ -103,7 +103,14 @@ def start(*words: Word, folder: Path = Path(), state: Path | None = None, cwd: P
     command = [sys.executable, *map(str, words)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, env=surroundings(state), cwd=cwd
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        encoding="utf-8",
+        errors="replace",
+        env=surroundings(state),
+        cwd=cwd,
     )
     return Running(process, folder)
 

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,12 +23,12 @@ from promises.demo_run import (
     ROOT,
     Run,
     copy_of,
+    demo,
     entente,
     fresh,
     sample_run,
     send_another,
     start,
-    surroundings,
     verify_py,
 )
 
@@ -127,22 +128,30 @@ def replaced(path: Path, data: bytes) -> Iterator[None]:
     old = path.read_bytes()
     path.unlink()
     path.write_bytes(data)
-    yield
-    path.write_bytes(old)
+    try:
+        yield
+    finally:
+        path.write_bytes(old)
 
 
 @contextmanager
 def without(path: Path) -> Iterator[None]:
     """Nothing stands at the path for a while."""
-    aside = path.with_name("aside")
-    aside = path.parents[len(path.parts) - len(whole().parts) - 1] / "aside"
+    aside = fresh("aside")
     path.rename(aside)
-    yield
+    try:
+        yield
+    finally:
+        removed(path)
+        aside.rename(path)
+
+
+def removed(path: Path) -> None:
+    """Nothing stands at the path."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-    aside.rename(path)
 
 
 # --- bytes -------------------------------------------------------------------------------------------------------
@@ -166,7 +175,7 @@ def flips(node: str, kind: str, count: int | None) -> list[str]:
 
 @each_kind
 def test_a_flipped_bit_is_found_and_its_file_named(node: str, kind: str) -> None:
-    assert not flips(node, kind, 16)
+    assert not flips(node, kind, 8)
 
 
 SWEEP = {"tile/entries": 300, "agreement": 200, "blob": 50}
@@ -179,22 +188,38 @@ def test_a_flipped_bit_is_found_at_every_byte(node: str, kind: str) -> None:
     assert not flips(node, kind, count)
 
 
-@each_kind
-def test_every_byte_of_a_checkpoints_size_and_every_line_end_counts(node: str, kind: str) -> None:
-    """The few bytes that steer what a verifier reads next: none of them may lead it away from the file to blame."""
-    if not kind.endswith("checkpoint"):
-        return
-    file = whole() / node / "served" / kind
+def misled(node: str, side: str, positions: list[int]) -> list[str]:
+    """Where a byte that steers what is read next leads a verifier away from the checkpoint that is to blame."""
+    path = f"{side}/checkpoint"
+    file = whole() / node / "served" / path
     data = file.read_bytes()
-    steering = [at for at in range(len(data)) if data[at : at + 1] == b"\n" or b"\n" <= data[at : at + 1] <= b"9"]
-    size_at = data.index(b"\n") + 1
     wrong = []
-    for at in {size_at, *steering}:
-        for value in (data[at] ^ 1, data[at] ^ 2, ord("1"), ord("9"), ord("\n"), ord("\r"), ord(" "), 0):
-            if value != data[at]:
-                with replaced(file, data[:at] + bytes([value]) + data[at + 1 :]):
-                    wrong += [f"byte {at} to {value}: {what}" for what in found(whole(), kind, node)]
-    assert not wrong
+    for at in positions:
+        for value in {*b"19\n\r \x00", data[at] ^ 1} - {data[at]}:
+            with replaced(file, data[:at] + bytes([value]) + data[at + 1 :]):
+                wrong += [f"byte {at} to {value}: {what}" for what in found(whole(), path, node)]
+    return wrong
+
+
+def lines_and_digits(node: str, side: str) -> tuple[list[int], list[int]]:
+    """The positions of a checkpoint's size, and of all its digits and line ends."""
+    data = (whole() / node / "served" / side / "checkpoint").read_bytes()
+    start = data.index(b"\n") + 1
+    size = list(range(start, data.index(b"\n", start)))
+    return size, [at for at, byte in enumerate(data) if byte in b"\n0123456789"]
+
+
+@pytest.mark.parametrize("side", ["own", "mirror"])
+@pytest.mark.parametrize("node", NODES)
+def test_another_size_in_a_checkpoint_is_blamed_on_the_checkpoint(node: str, side: str) -> None:
+    assert not misled(node, side, lines_and_digits(node, side)[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["own", "mirror"])
+@pytest.mark.parametrize("node", NODES)
+def test_every_digit_and_line_end_of_a_checkpoint_counts(node: str, side: str) -> None:
+    assert not misled(node, side, lines_and_digits(node, side)[1])
 
 
 @each_kind
@@ -302,10 +327,7 @@ def test_what_is_no_part_of_a_served_tree_is_found_and_named(make: Callable[[Pat
             target.parent.mkdir(parents=True, exist_ok=True)
             make(target)
             wrong += [f"{node} {path}: {what}" for what in found(whole(), path, node)]
-            if top.is_dir() and not top.is_symlink():
-                shutil.rmtree(top)
-            else:
-                top.unlink()
+            removed(top)
     assert not wrong
     assert judged(whole(), *NODES) == ([], [])
 
@@ -333,11 +355,9 @@ def test_a_folder_that_is_gone_or_a_link_is_judged_the_same_by_both(node: str, f
     if not place.exists():
         return
     with without(place):
-        ours, theirs = judged(whole(), node)
-        assert bool(ours) == bool(theirs), f"entente {ours}, verify.py {theirs}"
-        assert bool(ours) is (folder != "mirror") or folder == "mirror"
-        both = judged(whole(), *NODES)
-        assert bool(both[0]) == bool(both[1]), both
+        for nodes in ((node,), NODES):
+            ours, theirs = judged(whole(), *nodes)
+            assert bool(ours) == bool(theirs), f"entente {ours}, verify.py {theirs}"
     aside = fresh("moved")
     shutil.copytree(place, aside)
     with without(place):
@@ -380,13 +400,13 @@ def test_both_trees_older_are_sound_and_say_how_far() -> None:
 
 
 def test_the_register_of_another_demo_is_no_part_of_this_one() -> None:
-    stranger = copy_of(sample_run().folder, fresh("stranger"))
-    folder = with_served({})
-    for side in ("own", "mirror"):
-        shutil.rmtree(folder / "IND" / "served" / side)
-        shutil.copytree(stranger / "KOR" / "served" / side, folder / "IND" / "served" / side)
-    for faults in judged(folder, *NODES):
-        assert faults
+    """Sound by itself and of the same parties, but under keys and an agreement of its own."""
+    stranger = demo().check().folder
+    folder = with_served({"IND": stranger / "IND" / "served"})
+    assert judged(folder, "IND") == ([], [])
+    ours, theirs = judged(folder, *NODES)
+    assert ours
+    assert theirs
 
 
 def test_the_two_nodes_trees_exchanged_are_found() -> None:
@@ -501,7 +521,7 @@ def limited(*words: str | Path) -> Run:
     return start("-c", code, *words).done(within_s=30)
 
 
-@pytest.mark.parametrize("size", [10_000, 2**40, 2**53 - 1, 10**15])
+@pytest.mark.parametrize("size", [10_000, 2**53 - 1])
 def test_a_checkpoint_that_claims_a_vast_tree_ends_quickly(size: int) -> None:
     folder = copy_of(whole(), fresh("vast"))
     checkpoint = folder / "IND" / "served" / "own" / "checkpoint"
@@ -575,9 +595,10 @@ def test_a_hostile_tree_ends_with_three_quickly_and_says_nothing_false(make: Cal
         for words in (["-m", "entente", "verify", folder], [ROOT / "verify.py", folder]):
             run = limited(*words).check(3)
             assert "\x1b" not in run.all
+            assert "\ufffd" not in run.all, "bytes that are no characters were printed"
             assert not re.search("^ok +all is well", run.out, re.MULTILINE)
     finally:
-        shutil.rmtree(folder / "IND", ignore_errors=True)
+        subprocess.run(["/bin/rm", "-rf", folder], check=True)  # deeper than shutil.rmtree can go
 
 
 def test_verify_with_json_prints_one_object() -> None:
@@ -600,4 +621,3 @@ def test_both_count_the_same() -> None:
     for name in ("entries", "heads", "signatures", "failed"):
         assert ours["verified"][name] == theirs["verified"][name], name
     assert ours["registers"] == theirs["registers"]
-    assert surroundings()["PYTHONPATH"]

@@ -35,14 +35,16 @@ def tree(sample: str) -> Tree:
     return tomllib.loads(raw(sample).decode())
 
 
-def toml(value: Any) -> str:  # noqa: ANN401
+def toml(value: Any) -> str:
     """A TOML value on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return msgspec.json.encode(value).decode()
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{msgspec.json.encode(key).decode()} = {toml(item)}" for key, item in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{msgspec.json.encode(key).decode()} = {toml(item)}" for key, item in value.items()) + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(toml, value)) + "]"
     return str(value)
@@ -59,7 +61,7 @@ def refused(top: Tree) -> AgreementError:
     return fault.value
 
 
-def tables(top: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+def tables(top: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all tables, the top among them."""
     if isinstance(top, dict):
         yield path
@@ -70,7 +72,7 @@ def tables(top: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  
             yield from tables(value, (*path, place))
 
 
-def at(top: Any, path: tuple[Any, ...]) -> Any:  # noqa: ANN401
+def at(top: Any, path: tuple[Any, ...]) -> Any:
     for step in path:
         top = top[step]
     return top
@@ -163,7 +165,7 @@ def test_a_missing_key_is_refused_or_refuses(sample: str) -> None:
             optional = (
                 (path == () and key in OPTIONAL_TOP)
                 or path[-1:] in {("names",), ("statements",), ("area",), ("clear_level",), ("ceiling",), ("custody",)}
-                or path[:1] == ("rules",) and len(path) == 2
+                or (path[:1] == ("rules",) and len(path) == 2)
                 or path[:1] == ("terms",)
                 or (path[:1] == ("area",) and key not in {"articles", "formats"} and len(path) == 2)
                 or (path[:1] == ("party",) and key in {"authority", "witnesses_from"})
@@ -178,7 +180,7 @@ def test_a_missing_key_is_refused_or_refuses(sample: str) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("value", [3.5, "", [], {}, True, -1, "no such word", 2**60])
-def test_a_value_of_the_wrong_kind_never_breaks_the_reader(sample: str, value: Any) -> None:  # noqa: ANN401
+def test_a_value_of_the_wrong_kind_never_breaks_the_reader(sample: str, value: Any) -> None:
     for path in tables(tree(sample)):
         for key in at(tree(sample), path):
             top = tree(sample)
@@ -198,7 +200,9 @@ def test_random_bytes_are_an_agreement_error(data: bytes) -> None:
         parse_agreement(data)
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"a = 1\na = 2", b"[party]\n[party]", b"a = 2026-01-01", b"[" * 5000, b"a = " + b"[" * 5000])
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"a = 1\na = 2", b"[party]\n[party]", b"a = 2026-01-01", b"[" * 5000, b"a = " + b"[" * 5000]
+)
 def test_what_is_no_toml_is_an_agreement_error(data: bytes) -> None:
     with pytest.raises(AgreementError):
         parse_agreement(data)
@@ -213,7 +217,7 @@ def test_an_accented_word_that_is_not_nfc_is_refused() -> None:
 # Contradictions
 
 
-def change(top: Tree, path: str, value: Any) -> None:  # noqa: ANN401
+def change(top: Any, path: str, value: Any) -> None:
     *way, last = path.split("/")
     for step in way:
         top = top[int(step)] if isinstance(top, list) else top[step]
@@ -223,27 +227,51 @@ def change(top: Tree, path: str, value: Any) -> None:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("path", "value", "word"),
     [
-        ("start", "2031-01-01T00:00Z", "not before end"), ("start", "2032-01-01T00:00Z", "not before end"), ("end", "2031", "time"),
-        ("suites", [], "suite"), ("party/IND/levels", [], "levels"), ("party/IND/levels", ["SECRET", "SECRET"], "levels"),
-        ("party/IND/witnesses_from", "COSMIC", "witnesses_from"), ("party/IND/authority", ["rsa:00"], "authority"),
-        ("party/IND/authority", ["ed25519:00"], "key"), ("acts/clear_level", {"ZZZ": "SECRET"}, "clear_level"),
-        ("acts/clear_level", {"IND": "COSMIC"}, "clear_level"), ("acts/signers/order", 0, "order"), ("version", 0, "version"),
-        ("id", "India Korea", "id"), ("rules/decide/in_fore", "1", "in_fore"), ("rules/gate/mood", "1", "mood"),
-        ("equivalence/rows/0/IND", "COSMIC", "row 1"), ("equivalence/rows/0/one_way", "yes", "row 1"),
-        ("equivalence/rows/0/channels", "network", "row 1"), ("equivalence/rows/0/channels", [1], "row"),
-        ("equivalence/rows/1/IND", "UNCLASSIFIED", "two rows"), ("equivalence/rows/1/KOR", "일반", "two rows"),
-        ("equivalence/rows/0/IND", "TOP SECRET", "higher level"), ("terms/directions", ["IND>ZZZ"], "direction"),
-        ("terms/ceiling", {"IND": "COSMIC"}, "ceiling"), ("terms/ceiling", {"ZZZ": "SECRET"}, "ceiling"),
-        ("terms/caveats", ["NOFORN"], "NOFORN"), ("terms/custody", {"COSMIC": "held"}, "COSMIC"),
-        ("terms/custody", {"default": "lost"}, "custody"), ("terms/block_after_hours", "sometimes", "block_after_hours"),
-        *((f"terms/{field}", 0, field) for field in LIMITS), *((f"area/space/{field}", 0, field) for field in LIMITS),
-        ("area/space/articles", [], "articles"), ("area/space/formats", [], "formats"), ("area/space/caveats", ["NOFORN"], "NOFORN"),
-        ("area/Space", {"articles": ["1"], "formats": ["x"]}, "area"), ("area/space/withhold", [{"type": "x"}], "article"),
-        ("protection_after_end", "sometimes", "protection"), ("protection_after_end", 0, "protection"), ("renew_years", -1, "renew_years"),
-        ("party/ZZZ", {"names": {}, "time_zone": "UTC", "levels": ["A"]}, "two parties"), ("party/I", {}, "party"),
+        ("start", "2031-01-01T00:00Z", "not before end"),
+        ("start", "2032-01-01T00:00Z", "not before end"),
+        ("end", "2031", "time"),
+        ("suites", [], "suite"),
+        ("party/IND/levels", [], "levels"),
+        ("party/IND/levels", ["SECRET", "SECRET"], "levels"),
+        ("party/IND/witnesses_from", "COSMIC", "witnesses_from"),
+        ("party/IND/authority", ["rsa:00"], "authority"),
+        ("party/IND/authority", ["ed25519:00"], "key"),
+        ("acts/clear_level", {"ZZZ": "SECRET"}, "clear_level"),
+        ("acts/clear_level", {"IND": "COSMIC"}, "clear_level"),
+        ("acts/signers/order", 0, "order"),
+        ("version", 0, "version"),
+        ("id", "India Korea", "id"),
+        ("rules/decide/in_fore", "1", "in_fore"),
+        ("rules/gate/mood", "1", "mood"),
+        ("equivalence/rows/0/IND", "COSMIC", "row 1"),
+        ("equivalence/rows/0/one_way", "yes", "row 1"),
+        ("equivalence/rows/0/channels", "network", "row 1"),
+        ("equivalence/rows/0/channels", [1], "row"),
+        ("equivalence/rows/1/IND", "UNCLASSIFIED", "two rows"),
+        ("equivalence/rows/1/KOR", "일반", "two rows"),
+        ("equivalence/rows/0/IND", "TOP SECRET", "higher level"),
+        ("terms/directions", ["IND>ZZZ"], "direction"),
+        ("terms/ceiling", {"IND": "COSMIC"}, "ceiling"),
+        ("terms/ceiling", {"ZZZ": "SECRET"}, "ceiling"),
+        ("terms/caveats", ["NOFORN"], "NOFORN"),
+        ("terms/custody", {"COSMIC": "held"}, "COSMIC"),
+        ("terms/custody", {"default": "lost"}, "custody"),
+        ("terms/block_after_hours", "sometimes", "block_after_hours"),
+        *((f"terms/{field}", 0, field) for field in LIMITS),
+        *((f"area/space/{field}", 0, field) for field in LIMITS),
+        ("area/space/articles", [], "articles"),
+        ("area/space/formats", [], "formats"),
+        ("area/space/caveats", ["NOFORN"], "NOFORN"),
+        ("area/Space", {"articles": ["1"], "formats": ["x"]}, "area"),
+        ("area/space/withhold", [{"type": "x"}], "article"),
+        ("protection_after_end", "sometimes", "protection"),
+        ("protection_after_end", 0, "protection"),
+        ("renew_years", -1, "renew_years"),
+        ("party/ZZZ", {"names": {}, "time_zone": "UTC", "levels": ["A"]}, "two parties"),
+        ("party/I", {}, "party"),
     ],
-)  # fmt: skip
-def test_a_contradiction_is_refused_in_words_that_name_it(path: str, value: Any, word: str) -> None:  # noqa: ANN401
+)
+def test_a_contradiction_is_refused_in_words_that_name_it(path: str, value: Any, word: str) -> None:
     top = tree("india-korea")
     change(top, path, value)
     fault = refused(top)
@@ -253,9 +281,13 @@ def test_a_contradiction_is_refused_in_words_that_name_it(path: str, value: Any,
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_numbers_beyond_any_calendar_are_refused_or_harmless(sample: str) -> None:
     for path, value in (
-        ("notice_days", 2**53 - 1), ("notice_days", 10**7), ("renew_years", 2**53 - 1), ("renew_years", 9000),
-        ("terms/answer_hours", 2**53 - 1), ("end", "9999-12-31T23:59Z"),
-    ):  # fmt: skip
+        ("notice_days", 2**53 - 1),
+        ("notice_days", 10**7),
+        ("renew_years", 2**53 - 1),
+        ("renew_years", 9000),
+        ("terms/answer_hours", 2**53 - 1),
+        ("end", "9999-12-31T23:59Z"),
+    ):
         top = tree(sample)
         change(top, path, value)
         try:
@@ -292,14 +324,18 @@ def words(top: Tree) -> list[tuple[str, str]]:
 def test_the_samples_holes_are_these() -> None:
     found = words(tree("india-korea"))
     assert [text for text, _ in found] == [
-        "RESTRICTED (IND) has no row to KOR, cannot cross", "TOP SECRET (IND) has no row to KOR, cannot cross",
-        "대외비 (KOR) has no row to IND, cannot cross", "군사I급비밀 (KOR) has no row to IND, cannot cross",
-        "IND has no authority key yet, so nobody can sign for it", "KOR has no authority key yet, so nobody can sign for it",
-    ]  # fmt: skip
+        "RESTRICTED (IND) has no row to KOR, cannot cross",
+        "TOP SECRET (IND) has no row to KOR, cannot cross",
+        "대외비 (KOR) has no row to IND, cannot cross",
+        "군사I급비밀 (KOR) has no row to IND, cannot cross",
+        "IND has no authority key yet, so nobody can sign for it",
+        "KOR has no authority key yet, so nobody can sign for it",
+    ]
     assert found[0][1] == "3(2)"
     assert {text for text, _ in words(tree("two-certs"))} >= {
-        "RED (AAA) has no row to BBB, cannot cross", "area intelligence: one person's approval is enough",
-    }  # fmt: skip
+        "RED (AAA) has no row to BBB, cannot cross",
+        "area intelligence: one person's approval is enough",
+    }
 
 
 def test_a_rule_without_an_article_is_a_hole() -> None:
@@ -317,9 +353,18 @@ def test_a_rule_with_an_empty_article_is_a_hole_too() -> None:
 
 
 REFUSING = (
-    "directions", "ceiling", "custody", "retain_days", "copies", "answer_hours", "max_bytes", "views", "purposes", "approvals",
+    "directions",
+    "ceiling",
+    "custody",
+    "retain_days",
+    "copies",
+    "answer_hours",
+    "max_bytes",
+    "views",
+    "purposes",
+    "approvals",
     "block_after_hours",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("field", REFUSING)
@@ -353,10 +398,18 @@ def test_only_bytes_that_both_authorities_signed_are_an_agreement(sample: str) -
     first, second = signers.values()
     stranger = SoftSigner(b"\x09" * 32)
     for envelope in (
-        sign_agreement(data, []), sign_agreement(data, [first]), sign_agreement(data, [second]), sign_agreement(data, [first, first]),
-        sign_agreement(data, [first, stranger]), sign_agreement(data + b"\n", [first, second]), b"", b"{}", b"[]", both[:-1],
+        sign_agreement(data, []),
+        sign_agreement(data, [first]),
+        sign_agreement(data, [second]),
+        sign_agreement(data, [first, first]),
+        sign_agreement(data, [first, stranger]),
+        sign_agreement(data + b"\n", [first, second]),
+        b"",
+        b"{}",
+        b"[]",
+        both[:-1],
         both.replace(b"toml", b"json"),
-    ):  # fmt: skip
+    ):
         with pytest.raises((AgreementError, FormatError)):
             check_signed(data, envelope)
     with pytest.raises(AgreementError):

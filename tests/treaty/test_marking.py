@@ -1,4 +1,4 @@
-"""Markings join to the least one at or above each, whatever the order; what a map does not name is refused (row A-04)."""
+"""Markings join to the least one at or above each, in any order; what a map does not name is refused (row A-04)."""
 
 import itertools
 from typing import Any
@@ -71,7 +71,11 @@ def test_a_join_is_above_each_and_no_higher_than_it_must_be(case: tuple[Any, ...
     result = join(found, ranks, SENDER)
     if result is None:
         others = {mark.originator for mark in found} - {SENDER}
-        assert any(mark.level not in ranks for mark in found) or len({mark.purpose for mark in found}) > 1 or len(others) > 1
+        assert (
+            any(mark.level not in ranks for mark in found)
+            or len({mark.purpose for mark in found}) > 1
+            or len(others) > 1
+        )
         return
     result.check()
     assert ranks[result.level] == max(ranks[mark.level] for mark in found)
@@ -116,7 +120,10 @@ def test_nobody_left_to_release_to_is_a_marking_that_no_rule_lets_pass() -> None
 
 def mapper(rows: dict[str, Marking], default: Marking | None = None) -> Mapper:
     made = MarkingMap(
-        "ab" * 32, "intelligence", tuple(MapRow(key, rows[key]) for key in sorted(rows)), default if default is not None else msgspec.UNSET
+        "ab" * 32,
+        "intelligence",
+        tuple(MapRow(key, rows[key]) for key in sorted(rows)),
+        default if default is not None else msgspec.UNSET,
     )
     made.check()
     return Mapper(made, rank(SCALES[1]), SENDER)

@@ -21,6 +21,7 @@ from entente.strict import canonical
 
 CHUNK = 1_048_576
 TAG = 16
+SEALED_CHUNK = CHUNK + TAG
 SECRET = 64
 
 
@@ -79,6 +80,11 @@ def chunk_count(size: int) -> int:
     if size <= TAG or 0 < rest <= TAG:
         raise FormatError(f"no blob has {size} bytes")
     return whole + (1 if rest else 0)
+
+
+def sealed_bytes(plaintext_bytes: int) -> int:
+    """The ciphertext's length for a plaintext of so many bytes."""
+    return plaintext_bytes + TAG * -(-plaintext_bytes // CHUNK)
 
 
 def check_leaves(data: bytes, root: str, size: int) -> tuple[bytes, ...]:

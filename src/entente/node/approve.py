@@ -7,12 +7,15 @@ import msgspec
 from entente.errors import RefusedError, StateError, UsageError
 from entente.keys import Signer
 from entente.node.ledger import Ledger
-from entente.node.propose import check_draft
+from entente.node.propose import NOT_YET, check_draft
 from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse_as, read_own, time_text
+from entente.treaty.agreement import DECIDE_RULES
 from entente.treaty.approval import Approval, Core, approve
+from entente.treaty.decision import Request, SealedRef
 
 VALID_DAYS = 7
+ONE_APPROVAL = frozenset(DECIDE_RULES) - {"approval_valid"}
 
 
 class Approved(msgspec.Struct, frozen=True):
@@ -37,20 +40,17 @@ def draft_of(node: Ledger, rid: str) -> DraftRow:
 def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer) -> Approved:
     """The person's approval of the draft's exact bytes stands, good for 7 days; `approved` once enough persons signed.
 
-    Raises: RefusedError if the agreement or a national rule does not let this person approve (nothing was signed);
-    StateError if the draft is not open for approval.
+    Raises: RefusedError if the agreement or a national rule does not let this person approve, StateError if the draft
+    itself is refused as things stand; nothing was signed then.
     """
     draft = draft_of(node, rid)
     core = parse_as(draft.core, Core, place="draft")
     law = node.laws[core.agreement].law
-    if draft.state not in ("checked", "approved"):
-        raise StateError(
-            f"the draft is {draft.state}", place=draft.rid[:16], remedy="`entente why` shows what it needs."
-        )
+    _open_for_approval(node, draft)
     person = node.side.persons.get(handle)
     if person is None or (person.revoked_from is not None and person.revoked_from <= node.side.size):
         raise RefusedError(
-            f"{handle} is not certified here", remedy="The authority certifies persons: `entente person add`."
+            f"{handle} is not certified here", remedy="The authority certifies persons: `entente person`."
         )
     author = node.side.persons.get(draft.author)
     if author is None or author.person.commitment == person.person.commitment:
@@ -59,26 +59,54 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
         raise RefusedError("the author may not approve", place=f"Art. {article}", remedy="Ask two other persons.")
     if person.person.key != signer.public:
         raise RefusedError(f"the key given is not the one certified for {handle}")
-    article = law.rules.decide.get("approval_valid", "")
     until = min(time_text(node.clock() + timedelta(days=VALID_DAYS)), person.person.until)
-    if role not in person.person.roles or core.area not in person.person.areas:
-        _note(node, draft.rid, handle, "role")
-        raise RefusedError(f"{handle} does not hold the role {role} for {core.area}", place=f"Art. {article}")
     given = approve(signer, draft.rid, handle, role, until)
+    alone = node.decide_next(_request(node, core, (given,)), ONE_APPROVAL)
+    if not alone.permit:
+        _note(node, draft.rid, handle, "refused")
+        raise RefusedError(
+            f"{handle} may not approve this in role {role!r}",
+            place=f"Art. {law.rules.decide.get('approval_valid', '')}",
+            remedy="It takes the role, the area, a ceiling not below the level, and a certificate that still holds.",
+        )
     with node.db.transaction():
         node.db.put_approval(draft.rid, handle, encode(given))
         _note(node, draft.rid, handle, "signed")
     return _settle(node, draft, law.areas[core.area].approvals or 0)
 
 
+def _request(node: Ledger, core: Core, approvals: tuple[Approval, ...]) -> Request:
+    return Request(node.side.origin, node.side.size, node.now(), core, SealedRef("", ""), approvals)
+
+
+def _open_for_approval(node: Ledger, draft: DraftRow) -> None:
+    """Raise StateError unless the draft would cross as things stand now, approvals and sealing key apart.
+
+    What was refused for a reason that has passed since is open again.
+    """
+    if draft.state == "dispatched":
+        raise StateError("the draft is dispatched", place=draft.rid[:16])
+    decision, private = check_draft(node, draft, skip=NOT_YET)
+    bad = (*decision.refusals, *(finding for finding in private.refusals if finding.rule != "author"))
+    if bad:
+        node.db.set_draft(draft.rid, "drafted")
+        raise StateError(
+            f"rule {bad[0].rule} refuses the draft: {bad[0].observed}",
+            place=f"{draft.rid[:16]}, Art. {bad[0].article}",
+            remedy="`entente why` shows every rule.",
+        )
+
+
 def _settle(node: Ledger, draft: DraftRow, needed: int) -> Approved:
+    """Approvals that count no more are dropped; the draft's state is what decide() and gate() then say."""
+    core = parse_as(draft.core, Core, place="draft")
+    for data in node.db.approvals(draft.rid):
+        given = read_own(data, Approval)
+        if not node.decide_next(_request(node, core, (given,)), ONE_APPROVAL).permit:
+            with node.db.transaction():
+                node.db.drop_approval(draft.rid, given.by)
+                _note(node, draft.rid, given.by, "void")
     decision, private = check_draft(node, draft, skip=frozenset({"kem"}))
-    bad = [finding.observed for finding in decision.refusals if finding.rule == "approval_valid"]
-    if bad and bad[0] in approvers(node, draft.rid):  # expired, or its key was revoked since: it counts no more
-        with node.db.transaction():
-            node.db.drop_approval(draft.rid, bad[0])
-            _note(node, draft.rid, bad[0], "void")
-        return _settle(node, draft, needed)
     state = "approved" if decision.permit and private.permit else "checked"
     node.db.set_draft(draft.rid, state)
     return Approved(draft.rid, state, approvers(node, draft.rid), needed)
@@ -89,8 +117,14 @@ def approvers(node: Ledger, rid: str) -> tuple[str, ...]:
     return tuple(read_own(data, Approval).by for data in node.db.approvals(rid))
 
 
-def revoke_approval(node: Ledger, rid: str, handle: str) -> Approved:
-    """The person's approval of the draft counts no more; possible until dispatch. StateError if there is none to revoke."""
+def revoke_approval(node: Ledger, rid: str, handle: str, signer: Signer) -> Approved:
+    """The person's own approval of the draft counts no more; possible until dispatch.
+
+    Raises: StateError if there is none to revoke; RefusedError if `signer` is not the person's.
+    """
+    person = node.side.persons.get(handle)
+    if person is None or person.person.key != signer.public:
+        raise RefusedError(f"the key given is not the one certified for {handle}")
     draft = draft_of(node, rid)
     if draft.state == "dispatched" or handle not in approvers(node, draft.rid):
         raise StateError(f"{handle} has no approval of this draft to revoke", place=f"{draft.rid[:16]}, {draft.state}")

@@ -11,7 +11,7 @@ import msgspec
 
 from entente.account.acts import Release
 from entente.account.view import live_kem
-from entente.crossing.seal import wrap_key
+from entente.crossing.seal import sealed_bytes, wrap_key
 from entente.errors import RefusedError, StateError, StoreError
 from entente.keys import SUITE_ALGORITHM, digest, verify
 from entente.node.approve import draft_of
@@ -92,6 +92,8 @@ def _prepare(node: Ledger, draft: DraftRow) -> _Ready:
     if draft.state != "approved":
         raise StateError(f"the draft is {draft.state}, not approved", place=draft.rid[:16])
     core = parse_as(draft.core, Core, place="draft")
+    if draft.blob_bytes != sealed_bytes(core.bytes_padded) or draft.blob_bytes != node.blobs.size(draft.blob):
+        raise StoreError("the sealed bytes are not those of the draft; propose it again", place=draft.rid[:16])
     approvals = tuple(parse_as(data, Approval, place="approval") for data in node.db.approvals(draft.rid))
     law = node.laws[core.agreement].law
     suite = {SUITE_ALGORITHM[name]: name for name in law.suites if name in SUITE_ALGORITHM}

@@ -34,8 +34,9 @@ def gate(law: Agreement, sender: str, core: Core, now: Situation) -> Decision:
         p for p in persons if core.area not in p.areas or ranks.get(p.ceiling, -1) < ranks.get(level, len(ranks))
     ]
     holds = not now.accreditation or ranks.get(level, len(ranks)) <= ranks.get(now.accreditation, -1)
+    author = "the author may not approve" if same else "author apart" if now.author else "the author is not certified"
     found: tuple[tuple[str, bool, str], ...] = (
-        ("author", now.author is not None and not same, "the author may not approve" if same else "author apart"),
+        ("author", now.author is not None and not same, author),
         (
             "need",
             not needing,

@@ -29,23 +29,24 @@ def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetch: F
     `fetch` (prefix, party, head) the leaf hashes and entries after what this node holds.
     Raises: CorruptionError (fetch again), BehindError (the partner lacks some that we signed: an epoch is needed).
     """
-    back = {}
-    for party, (prefix, head, data) in heads.items():
-        tree, log_id = node.trees[party], node.logs[party]
+    fetched = {}
+    for party, (prefix, head, _) in heads.items():
+        tree = node.trees[party]
         if head.size <= tree.size:
             if tree.root(head.size) != head.root:
                 raise VerificationError(f"the partner shows another history of {party}", place=prefix)
-            back[party] = 0
             continue
         hashes, entries = fetch(prefix, party, head)
-        growth = tree.grown(hashes)
-        if growth.root != head.root or leaf_hashes(entries) != hashes:
+        if tree.grown(hashes).root != head.root or leaf_hashes(entries) != hashes:
             raise CorruptionError("does not give the signed root", place=prefix, remedy="Fetch it again.")
-        with node.db.transaction():
-            node.db.append(log_id, tree.size, entries, growth.root.hex())
+        fetched[party] = entries
+    with node.db.transaction():
+        for party, entries in fetched.items():
+            _, head, data = heads[party]
+            node.db.append(node.logs[party], node.trees[party].size, entries, head.root.hex())
             if party != node.party:
-                node.db.put_note(log_id, "partner", NoteRow(head.size, head.root.hex(), data))
-        back[party] = len(entries)
+                node.db.put_note(node.logs[party], "partner", NoteRow(head.size, head.root.hex(), data))
+    back = {party: len(fetched.get(party, ())) for party in heads}
     node.restore_heads()
     node.reload()
     if node.healable:

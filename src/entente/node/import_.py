@@ -37,9 +37,9 @@ def import_file(node: Ledger, area: Area, data: bytes, *, place: str, map_id: st
     source = hashlib.sha256(map_id.encode() + b"\n" + data).hexdigest()[:16]
     if node.db.source(source) is not None:
         return Imported(source, len(records), tuple(rejected))
-    dek = os.urandom(32)
+    node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
+    dek = node.keys.key(PACK + source) or b""
     blob = node.blobs.write(lambda write: seal([data], dek, write))
-    node.keys.put_key(PACK + source, dek)
     node.view.put_holding(source, [(record, 0) for record in records], [])
     row = SourceRow(
         source, node.now(), area.name, area.formats[0], blob.root, blob.size, len(records), len(rejected), map_id
@@ -47,7 +47,7 @@ def import_file(node: Ledger, area: Area, data: bytes, *, place: str, map_id: st
     with node.db.transaction():
         node.db.put_source(row)
         for bad in rejected:
-            line = {"reason": bad.reason, "sha256": hashlib.sha256(bad.data).hexdigest()}
+            line = {"sha256": hashlib.sha256(bad.data).hexdigest()}  # a reason may quote content: it is told, not kept
             node.db.journal(row.at, "quarantine", source, canonical(line))
     return Imported(source, len(records), tuple(rejected))
 

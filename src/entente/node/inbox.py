@@ -62,6 +62,7 @@ def store_inbox(node: Ledger, pair: Pair, rows: list[Judged]) -> None:
                 findings=canonical(msgspec.to_builtins(decision.findings)) if decision is not None else b"[]",
                 outcome=outcome,
                 reason=f"{refusal.rule}, Art. {refusal.article}: {refusal.observed}" if refusal else "",
+                since=node.now(),
                 answered=int(bool(given)),
             )
         )

@@ -86,9 +86,9 @@ class Node(Ledger):
         """A frozen draft of what may cross from an import."""
         return propose.propose(self, self.areas, source, wish)
 
-    def revoke_approval(self, rid: str, handle: str) -> approve.Approved:
+    def revoke_approval(self, rid: str, handle: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval counts no more; possible until dispatch."""
-        return approve.revoke_approval(self, rid, handle)
+        return approve.revoke_approval(self, rid, handle, signer)
 
     def approve(self, rid: str, handle: str, role: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval of the draft's exact bytes."""

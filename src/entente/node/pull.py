@@ -5,7 +5,7 @@ is corruption: drop it and fetch again. Only two validly signed heads that contr
 Source: design core-spec, Receiver and Bootstrap.
 """
 
-import os
+import hashlib
 from bisect import bisect_left
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from entente.errors import (
     CorruptionError,
     EntenteError,
     ForkError,
+    FormatError,
     PartnerError,
     VerificationError,
 )
@@ -35,6 +36,7 @@ from entente.store.node_db import InboxRow, NoteRow
 from entente.strict import canonical, parse_time
 
 MAX_NOTE = 4096
+MAX_NEW = 1 << 22  # entries; what a pull may hold in memory is 32 bytes each, before their bundles
 MAX_BUNDLE = 256 * (2 + 65_535)
 GIVE_UP = timedelta(hours=24)
 
@@ -79,6 +81,9 @@ def pull(
             opened.append(held)
         elif held is not None:
             refused.append((row.idx, *held))
+        elif _overdue(node, row):
+            node.db.set_outcome(row.log_id, row.idx, "no_blob", "its key was not served for a day")
+            refused.append((row.idx, "no_blob", "its key was not served for a day"))
         else:
             waiting.append((row.idx, "its key is not served yet"))
     tree_size = node.trees[node.partner].size
@@ -87,12 +92,16 @@ def pull(
 
 def _give_up(node: Ledger, row: InboxRow, fault: EntenteError) -> str | None:
     """The outcome once what was promised has been missing or wrong for 24 hours; None while it may still come."""
-    entry = parse_entry(node.db.entries(row.log_id, row.idx, row.idx + 1)[0])
-    if parse_time(node.now()) - parse_time(entry.at) < GIVE_UP:
+    if not _overdue(node, row):
         return None
     outcome = "bad_digest" if isinstance(fault, VerificationError) else "no_blob"
-    node.db.set_outcome(row.log_id, row.idx, outcome, fault.detail)
+    node.db.set_outcome(row.log_id, row.idx, outcome, fault.title)
     return outcome
+
+
+def _overdue(node: Ledger, row: InboxRow) -> bool:
+    """Whether a release has been here for a day by our own clock, whatever its author's `at` says."""
+    return row.kind == "release" and parse_time(node.now()) - parse_time(row.since) >= GIVE_UP
 
 
 # The partner's register
@@ -164,11 +173,13 @@ def _evidence(node: Ledger, party: str, data: bytes) -> None:
     held = node.db.get_note(node.logs[party], kind)
     folder = node.folder / "evidence"
     folder.mkdir(exist_ok=True)
-    name = f"{party}-{node.now().replace(':', '')}-{os.urandom(2).hex()}"
-    (folder / f"{name}-held.note").write_bytes(held.data if held else b"")
-    (folder / f"{name}-shown.note").write_bytes(data)
+    before = held.data if held else b""
+    name = f"{party}-{hashlib.sha256(before + data).hexdigest()[:16]}"
     node.frozen = f"two signed heads of {party}'s register contradict each other; see {folder}"
-    node.db.journal(node.now(), "frozen", party, canonical({"evidence": name}))
+    if not (folder / f"{name}-shown.note").exists():
+        (folder / f"{name}-held.note").write_bytes(before)
+        (folder / f"{name}-shown.note").write_bytes(data)
+        node.db.journal(node.now(), "frozen", party, canonical({"evidence": name}))
     raise ForkError(
         "two validly signed heads contradict each other",
         place=str(folder / name),
@@ -180,7 +191,7 @@ def _fetch(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> tuple[G
     """The new entries up to the head, each proven by the tiles, the tiles by the signed root."""
     mirror = node.trees[node.partner]
     first = mirror.size // 256
-    tiles = [Tile(0, i, min(256, head.size - 256 * i)) for i in range(first, -(-head.size // 256))]
+    tiles = _tiles(first, head.size)
     hashes = b"".join(_tile(tree, "own", tile) for tile in tiles)
     growth = mirror.grown(hashes[32 * (mirror.size - 256 * first) :])
     if growth.root != head.root:
@@ -199,11 +210,17 @@ def _fetch(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> tuple[G
 
 def _whose_fault(node: Ledger, tree: Reader, head: Checkpoint, data: bytes) -> None:
     """The head does not extend our mirror by the tiles shown: damaged tiles, or a fork. All tiles tell which."""
-    every = [Tile(0, i, min(256, head.size - 256 * i)) for i in range(-(-head.size // 256))]
-    hashes = b"".join(_tile(tree, "own", tile) for tile in every)
+    hashes = b"".join(_tile(tree, "own", tile) for tile in _tiles(0, head.size))
     if root_of(hashes[i : i + 32] for i in range(0, len(hashes), 32)) != head.root:
         raise CorruptionError("tiles do not give the signed root", place="own/tile/0", remedy="Fetch them again.")
     _evidence(node, node.partner, data)
+
+
+def _tiles(first: int, size: int) -> list[Tile]:
+    """The level-0 tiles of a register of `size` entries from tile `first` on; FormatError if they are absurdly many."""
+    if size - 256 * first > MAX_NEW:
+        raise FormatError(f"{size} entries are more than one pull takes", place="own/checkpoint")
+    return [Tile(0, i, min(256, size - 256 * i)) for i in range(first, -(-size // 256))]
 
 
 def _tile(tree: Reader, prefix: str, tile: Tile) -> bytes:
@@ -218,10 +235,14 @@ def _tile(tree: Reader, prefix: str, tile: Tile) -> bytes:
 
 def _bundle(tree: Reader, prefix: str, tile: Tile) -> list[bytes]:
     """The entries beside a level-0 tile; a missing partial bundle is cut from the full one."""
-    data = tree.get(bundle_path(prefix, tile), MAX_BUNDLE)
-    if data is not None:
-        return split(data, tile.width)
-    return split(_get(tree, bundle_path(prefix, tile.full), MAX_BUNDLE), 256)[: tile.width]
+    data, place = tree.get(bundle_path(prefix, tile), MAX_BUNDLE), bundle_path(prefix, tile)
+    try:
+        if data is not None:
+            return split(data, tile.width)
+        place = bundle_path(prefix, tile.full)
+        return split(_get(tree, place, MAX_BUNDLE), 256)[: tile.width]
+    except FormatError as fault:
+        raise CorruptionError(fault.detail, place=place, remedy="Fetch it again.") from None
 
 
 def _get(tree: Reader, path: str, limit: int) -> bytes:
@@ -245,7 +266,9 @@ def pull_mirror(node: Ledger, tree: Reader) -> None:
         return
     cosigner = mirror_name(node.law.law.id, other.party)
     head = open_mirror(data, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint
+    parsed = notes.parse(data)
     if head.size > node.trees[node.party].size:
+        node.remember_own(head, notes.Note(text=parsed.text, lines=parsed.lines[:1]).encode())
         heal_from(node, tree)
     if node.trees[node.party].root(head.size) != head.root:
         _evidence(node, node.party, data)
@@ -278,7 +301,7 @@ def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:
 def _after(tree: Reader, prefix: str, held: int, size: int) -> tuple[bytes, list[bytes]]:
     """Leaf hashes and entries of a served register from index `held` to `size`."""
     first = held // 256
-    tiles = [Tile(0, i, min(256, size - 256 * i)) for i in range(first, -(-size // 256))]
+    tiles = _tiles(first, size)
     hashes = b"".join(_tile(tree, prefix, tile) for tile in tiles)
     entries = [entry for tile in tiles for entry in _bundle(tree, prefix, tile)]
     skip = held - 256 * first

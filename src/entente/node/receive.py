@@ -21,6 +21,7 @@ from entente.crossing.seal import (
     check_leaves,
     chunk_count,
     leaf_hash,
+    sealed_bytes,
     unseal,
     unwrap_key,
 )
@@ -52,11 +53,11 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class _RefusedError(Exception):
-    """This release gets a refusing answer: outcome and reason."""
+    """This release gets a refusing answer. `reason` is kept and holds no content; `detail` is told once."""
 
-    def __init__(self, outcome: str, reason: str) -> None:
+    def __init__(self, outcome: str, reason: str, detail: str = "") -> None:
         super().__init__(reason)
-        self.outcome, self.reason = outcome, reason
+        self.outcome, self.reason, self.detail = outcome, reason, detail or reason
 
 
 def open_release(node: Ledger, tree: Reader, validate: Validate, row: InboxRow) -> Held | tuple[str, str] | None:
@@ -74,7 +75,7 @@ def open_release(node: Ledger, tree: Reader, validate: Validate, row: InboxRow) 
         held = _open(node, tree, validate, row, body)
     except _RefusedError as fault:
         node.db.set_outcome(row.log_id, row.idx, fault.outcome, fault.reason)
-        return fault.outcome, fault.reason
+        return fault.outcome, fault.detail
     if held is not None:
         node.db.set_outcome(row.log_id, row.idx, "received", "")
     return held
@@ -93,9 +94,9 @@ def _open(node: Ledger, tree: Reader, validate: Validate, row: InboxRow, body: R
     core, sealed = body.core, body.sealed
     law = node.laws[core.agreement]
     limit = law.law.areas[core.area].max_bytes or 0
-    if core.bytes_padded > limit or sealed.blob_bytes > limit + (limit // CHUNK + 1) * TAG:
+    if core.bytes_padded > limit or sealed.blob_bytes > sealed_bytes(limit):
         raise _RefusedError("too_large", f"{sealed.blob_bytes} bytes")
-    if sealed.blob_bytes != core.bytes_padded + TAG * -(-core.bytes_padded // CHUNK):
+    if sealed.blob_bytes != sealed_bytes(core.bytes_padded):
         raise _RefusedError("bad_digest", "blob_bytes does not fit bytes_padded")
     wrapped = tree.get(f"key/{core.rid}", MAX_KEY)
     if wrapped is None:
@@ -116,7 +117,7 @@ def _open(node: Ledger, tree: Reader, validate: Validate, row: InboxRow, body: R
     _check_markings(node, law, core, listing)
     reason = first_fault(records, law.law, core.area)
     if reason is not None:
-        raise _RefusedError("not_permitted", reason)
+        raise _RefusedError("not_permitted", "a record is withheld or names what is withheld", reason)
     node.keys.put_key(core.rid, dek + salt)
     node.view.put_holding(
         core.rid, zip(records, [item.marking for item in listing.records], strict=True), listing.markings
@@ -168,7 +169,11 @@ def _unpack(node: Ledger, core: Core, root: str, dek: bytes, salt: bytes) -> tup
 def _validated(validate: Validate, core: Core, bodies: list[bytes]) -> list[Record]:
     found = validate(core.format, bodies)
     if isinstance(found, str):
-        raise _RefusedError("bad_format", found)
+        raise _RefusedError("bad_format", "the area's validator refuses a record", found)
+    seen: dict[tuple[str, str], str] = {}
+    for record in found:
+        if seen.setdefault((record.id, record.version), record.sha256) != record.sha256:
+            raise _RefusedError("bad_format", "one version of an object with two contents", record.id)
     return found
 
 

@@ -201,9 +201,9 @@ def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> Sign
     signed, sigs = check_signed(data, envelope)
     if authority.public not in signed.law.party[node.party].authority:
         raise AgreementError(f"this key is not the authority of {node.party}")
-    node.adopt_law(data)
-    if node.side.size:
+    if node.trees and node.side.size:
         raise StateError("the register has been founded already", place=node.side.origin)
+    node.adopt_law(data)
     public, private = new_kem(X25519_SUITE)
     node.keys.put_key(f"kem/{key_id(public)}", private)
     machine = {name: node.machine_signer(name).public for name in ("log", "mirror")}

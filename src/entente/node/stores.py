@@ -8,6 +8,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from entente.account.view import in_force
 from entente.errors import AgreementError, FrozenError, StoreError
 from entente.keys import SoftSigner, verify
 from entente.node.served import ServedTree
+from entente.register.checkpoint import Checkpoint
 from entente.register.tree import Tree, leaf_hashes
 from entente.store.blobs import Blobs
 from entente.store.heads import Head, Heads
@@ -41,15 +43,6 @@ class Stores(ABC):
         self.folder = folder
         self.party = party
         self.clock = clock
-        self._lock = _take_lock(folder / "lock")
-        _clear(folder / "tmp")
-        self.db = NodeDb(folder / "node.db")
-        self.keys = Keystore(folder / "keys.db")
-        self.heads = Heads(folder / "heads.db")
-        self.view = ViewDb(folder / "view.db")
-        self.blobs = Blobs(folder / "blobs", folder / "tmp")
-        self.served = ServedTree(folder / "served", folder / "tmp")
-        self.keys.open_node_key(passphrase)
         self.frozen = ""
         self.healable = False
         self.accreditation = ""
@@ -57,10 +50,26 @@ class Stores(ABC):
         self.laws: dict[str, SignedAgreement] = {}
         self.trees: dict[str, Tree] = {}
         self.logs: dict[str, int] = {}
-        for data in self.db.agreements():
-            self._add_law(data)
-        if self.laws:
-            self._load()
+        self._lock = _take_lock(folder / "lock")
+        with ExitStack() as undo:  # a node that cannot be opened is left free to be opened
+            undo.callback(os.close, self._lock)
+            _clear(folder / "tmp")
+            self.db = NodeDb(folder / "node.db")
+            undo.callback(self.db.close)
+            self.keys = Keystore(folder / "keys.db")
+            undo.callback(self.keys.close)
+            self.heads = Heads(folder / "heads.db")
+            undo.callback(self.heads.close)
+            self.view = ViewDb(folder / "view.db")
+            undo.callback(self.view.close)
+            self.blobs = Blobs(folder / "blobs", folder / "tmp")
+            self.served = ServedTree(folder / "served", folder / "tmp")
+            self.keys.open_node_key(passphrase)
+            for data in self.db.agreements():
+                self._add_law(data)
+            if self.laws:
+                self._load()
+            undo.pop_all()
 
     def close(self) -> None:
         """The fold is saved, every file closed, and another process may open the node."""
@@ -201,6 +210,13 @@ class Stores(ABC):
 
     def _head_names(self) -> tuple[tuple[str, str], tuple[str, str]]:
         return (self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)
+
+    def remember_own(self, head: Checkpoint, line: bytes) -> None:
+        """A head of ours that the partner shows and we no longer hold is durable in heads.db; nothing is signed before it is healed."""
+        old = self.heads.get(self.side.origin)
+        if old is None or old.size < head.size:
+            self.heads.swap(self.side.origin, old, Head(head.size, head.root.hex(), line))
+        self._start_gate()
 
     def check_may_sign(self) -> None:
         """Raise FrozenError if this node must not sign: behind its own heads, forked, or with a clock that fell back."""

@@ -16,7 +16,7 @@ from entente.account.acts import Genesis, Release, parse_body
 from entente.account.fold import Fold, new_pair
 from entente.account.state import ReleaseFact, Side
 from entente.account.view import view_for
-from entente.crossing.seal import CHUNK, TAG, check_leaves, leaf_hash
+from entente.crossing.seal import SEALED_CHUNK, check_leaves, leaf_hash, sealed_bytes
 from entente.errors import CorruptionError, EntenteError, FormatError, UsageError, VerificationError
 from entente.keys import key_id, verify
 from entente.node.ledger import mirror_name
@@ -350,14 +350,11 @@ class _ServedReader:
         if gone:
             return
         try:
-            size = self._blob_size(fact)
+            size = sealed_bytes(fact.bytes_padded)
             leaves = check_leaves(self._read(f"leaves/{fact.blob}"), fact.blob, size)
             self._blob(fact.blob, leaves)
         except EntenteError as fault:
             self.report.fail(self._place(fault), fault.detail)
-
-    def _blob_size(self, fact: ReleaseFact) -> int:
-        return fact.bytes_padded + TAG * -(-fact.bytes_padded // CHUNK)
 
     def _blob(self, root: str, leaves: tuple[bytes, ...]) -> None:
         path = f"blob/{root}"
@@ -365,7 +362,7 @@ class _ServedReader:
         try:
             with (self.root / path).open("rb") as file:
                 for number, leaf in enumerate(leaves):
-                    if leaf_hash(file.read(CHUNK + TAG)) != leaf:
+                    if leaf_hash(file.read(SEALED_CHUNK)) != leaf:
                         raise CorruptionError(f"chunk {number} does not match its leaf hash", place=path)
                 if file.read(1):
                     raise CorruptionError("bytes follow the last chunk", place=path)

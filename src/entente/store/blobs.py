@@ -7,10 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from entente.crossing.seal import CHUNK, TAG, Blob
+from entente.crossing.seal import SEALED_CHUNK, Blob
 from entente.errors import StoreError
-
-SEALED_CHUNK = CHUNK + TAG
 
 
 class Blobs:
@@ -70,6 +68,13 @@ class Blobs:
             return self.leaves_path(root).read_bytes()
         except OSError as fault:
             raise StoreError(str(fault), place=f"leaves of {root}") from None
+
+    def size(self, root: str) -> int:
+        """How many bytes of ciphertext rest here under the root; 0 if none."""
+        try:
+            return self.path(root).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def holds(self, root: str) -> bool:
         """Whether the blob is here."""

@@ -113,6 +113,7 @@ class InboxRow(msgspec.Struct, frozen=True):
     findings: bytes
     outcome: str | None
     reason: str
+    since: str
     answered: int
 
 
@@ -312,4 +313,4 @@ def _draft_row(row: Row) -> DraftRow:
 
 
 def _inbox(row: Row) -> InboxRow:
-    return InboxRow(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), row[6], row[7], row[8])
+    return InboxRow(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), row[6], row[7], row[8], row[9])

@@ -114,7 +114,10 @@ class Database:
 
     def _execute(self, statement: ClauseElement, values: dict[str, object]) -> sqlite.Cursor:
         text, constants = _compiled(statement)
-        return self.raw.execute(text, {**constants, **values} if constants else values)
+        try:
+            return self.raw.execute(text, {**constants, **values} if constants else values)
+        except sqlite.Error as fault:
+            raise StoreError(str(fault), place=str(self.path)) from None
 
     def wipe(self) -> None:
         """Empty the write-ahead log, so that what was deleted is in no file."""

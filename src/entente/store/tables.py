@@ -86,6 +86,7 @@ inbox = Table(  # one row per rank-2 entry of the partner; `outcome` set is the 
     Column("findings", LargeBinary, nullable=False),
     Column("outcome", Text),
     Column("reason", Text, nullable=False),
+    Column("since", Text, nullable=False),
     Column("answered", Integer, nullable=False),
 )
 source = Table(  # imported material: one encrypted pack per import

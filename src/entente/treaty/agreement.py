@@ -259,6 +259,8 @@ def _check(law: Agreement) -> None:
             _need(key.startswith("ed25519:"), f"party {code}: authority {key[:24]} is not an ed25519 key")
             if "@" not in key:
                 split_key(key)
+    one, two = ({key for key in party.authority if "@" not in key} for party in law.party.values())
+    _need(not one & two, "both parties name the same authority key", "Each side signs with a key of its own.")
     _need(set(law.acts.clear_level) <= set(law.party), "acts.clear_level names someone who is not a party")
     for code, level in law.acts.clear_level.items():
         _need(level in law.party[code].levels, f"acts.clear_level: {level!r} is not a level of {code}")
