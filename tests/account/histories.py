@@ -408,7 +408,7 @@ def state_bytes(pair: Pair, *, without: tuple[str, ...] = ()) -> bytes:
 
 
 class Node:
-    """One party's node: its own register whole, the partner's up to what it pulled; the View of every release it judged."""
+    """One party's node: its register whole, the partner's as far as it pulled; the View of each release it judged."""
 
     def __init__(self, world: World, party: str) -> None:
         self.world, self.party = world, party

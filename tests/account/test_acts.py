@@ -20,9 +20,10 @@ from entente.account.acts import act_message
 from entente.account.state import Pair
 from entente.account.view import in_force
 from entente.errors import FormatError
-from entente.keys import SoftSigner, key_id
+from entente.keys import SoftSigner, key_id, pae
 from entente.register.entry import MAX_ENTRY_BYTES, Seen, Sig, act_id, parse_entry
 from entente.strict import canonical, parse
+from entente.treaty.agreement import parse_agreement
 
 By = list[tuple[str, SoftSigner]]
 Made = tuple[dict[str, Any], By]
@@ -128,7 +129,7 @@ def make(world: World, name: str, party: str = "", by: By | None = None, **other
 
 
 def fate(world: World, data: bytes, party: str = "") -> str:
-    """What becomes of the bytes as the party's next entry: "" if valid, else the reason; nothing may have changed then."""
+    """What becomes of the bytes as a party's next entry: "" if valid, else the reason; then nothing has changed."""
     who = party or world.parties[0]
     before = world.folded()
     idx = world.put(who, data)
@@ -181,11 +182,12 @@ def test_an_authoritys_act_signed_by_another_is_invalid(world: World, name: str)
     wrong: list[By] = [
         world.by_authority(two),
         world.people(one),
-        forged,
+        [(own[0][0], stranger)],
         [(key_id(stranger.public), stranger)],
         [*own, (key_id(stranger.public), stranger)],
         [*own, *world.by_authority(two)],
-    ):
+    ]
+    for by in wrong:
         assert fate(world, make(world, name, by=by)) != ""
 
 
@@ -529,12 +531,8 @@ def test_an_adopt_with_a_new_authority_is_signed_by_the_old_and_the_new(sample: 
     base = agreement(sample, 2)
     one = base.law.parties[0]
     old, new = signer(sample, one, "authority"), signer(sample, one, "another authority")
-    from entente.treaty.agreement import parse_agreement  # noqa: PLC0415
-
     changed = parse_agreement(base.data.replace(old.public.encode(), new.public.encode()))
     world = World(sample, changed).begin()
-    from entente.keys import pae  # noqa: PLC0415
-
     sig = {"by": key_id(new.public), "sig": new.sign(pae("agreement", changed.data, suffix="toml")).hex()}
     body = {"agreement": changed.hash, "nonce": world.nonce(), "sig": sig, "supersedes": world.hash}
     both = [(key_id(old.public), old), (key_id(new.public), new)]
@@ -549,8 +547,6 @@ def test_an_adopt_with_a_new_authority_is_signed_by_the_old_and_the_new(sample: 
 
 
 def test_another_agreement_of_the_same_parties_is_not_adopted(world: World) -> None:
-    from entente.treaty.agreement import parse_agreement  # noqa: PLC0415
-
     one = world.parties[0]
     data = second_of(world).data.replace(f'id = "{world.sample}"'.encode(), b'id = "another"')
     other = parse_agreement(data)
@@ -639,7 +635,7 @@ def test_an_order_is_about_a_release_of_the_authors_own(world: World) -> None:
 
 def test_spans_are_sorted_disjoint_pairs(world: World) -> None:
     one = world.parties[0]
-    for spans in (
+    wrong: list[Any] = [
         [],
         [[3, 2]],
         [[4, 5], [1, 2]],
@@ -649,7 +645,8 @@ def test_spans_are_sorted_disjoint_pairs(world: World) -> None:
         [[1, 2, 3]],
         [[-1, 2]],
         [["1", 2]],
-    ):
+    ]
+    for spans in wrong:
         assert fate(world, world.draft(one, "answer", world.answer(one, spans))) != "", spans
         assert fate(world, world.draft(one, "incident", world.incident(one, spans), world.people(one))) != "", spans
     assert fate(world, world.draft(one, "answer", world.answer(one, [[0, 0], [1, 2], [4, 2**53 - 1]]))) == ""

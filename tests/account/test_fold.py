@@ -1,7 +1,8 @@
-"""Whoever folds the two registers, in any order and batches, has the same facts and gives every release the same View.
+"""Whoever folds the two registers, in any order and batches, has the same facts and gives each release the same View.
 
 Random seeded histories with lagging and lying `seen`, garbage, replays, revocations and a second version of the
-agreement: the author's View when it writes, the partner's when it reads (in any split), an auditor's from scratch in either order.
+agreement: the author's View when it writes, the partner's when it reads (in any split), an auditor's from scratch in
+either order.
 """
 
 import functools
@@ -27,6 +28,7 @@ from account.histories import (
 )
 from entente.account.fold import EMPTY_ROOT
 from entente.account.view import view_for
+from entente.errors import FormatError
 from entente.keys import key_id
 from entente.register.entry import Seen, parse_entry
 
@@ -102,7 +104,7 @@ def saw(world: World, party: str, data: bytes) -> int:
 def seen_of(data: bytes) -> Seen | None:
     try:
         return parse_entry(data).seen
-    except Exception:  # noqa: BLE001 - garbage saw nothing
+    except FormatError:
         return None
 
 

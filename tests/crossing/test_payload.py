@@ -63,7 +63,8 @@ def test_the_bytes_are_those_of_the_format() -> None:
     made = build([(b"hi", "text/plain", 0, None)], MARKS[:1])
     mark = '{"caveats":[],"level":"SECRET","originator":"AAA","purpose":"defence","releasable_to":["AAA","BBB"]}'
     digest = hashlib.sha256(b"hi").hexdigest()
-    text = f'{{"markings":[{mark}],"records":[{{"marking":0,"media":"text/plain","sha256":"{digest}","size":2}}],"v":1}}'.encode()
+    item = f'{{"marking":0,"media":"text/plain","sha256":"{digest}","size":2}}'
+    text = f'{{"markings":[{mark}],"records":[{item}],"v":1}}'.encode()
     data = struct.pack(">Q", len(text)) + text + b"hi" + b"\x80"
     assert plain(made) == data.ljust(padme(len(data)), b"\x00")
 

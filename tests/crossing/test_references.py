@@ -1,6 +1,7 @@
-"""Nothing crosses that names what does not cross: closure equals a brute-force oracle on random graphs (both samples)."""
+"""Nothing crosses that names what does not cross: closure equals a brute-force oracle on random graphs."""
 
 import hashlib
+import json
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from account.histories import SAMPLES, agreement
+from entente.areas.intelligence import AREA as STIX
 from entente.crossing.references import (
     NOT_OWN_MARKING,
     OWN_MARKING_RULES,
@@ -172,10 +174,6 @@ def test_cycles_and_self_reference_end(sample: str) -> None:
 
 def test_keys_count_as_well_as_values_for_the_area_that_reads_them() -> None:
     """`names` holds both (treaty.record.Record): what an area finds under a key is closed like any value."""
-    import json  # noqa: PLC0415
-
-    from entente.areas.intelligence import AREA as STIX  # noqa: PLC0415
-
     ident = "intrusion-set--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0061"
     thing = {
         "type": "x-note",

@@ -14,11 +14,11 @@ from entente.account.state import ReleaseFact
 from entente.account.view import view_for
 from entente.errors import BehindError, StateError
 from entente.keys import verify
-from entente.node.stores import Stores
+from entente.node.stores import SIGNED, Stores
 from entente.register.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
 from entente.register.entry import Entry, Seen, Sig, encode
 from entente.register.note import LOG, NoteKey
-from entente.register.tree import Growth, Tree, leaf_hashes
+from entente.register.tree import Edge, Growth, Tree, leaf_hashes
 from entente.store.heads import Head
 from entente.store.node_db import NoteRow
 from entente.strict import canonical
@@ -40,17 +40,17 @@ class Ledger(Stores):
 
     def finish(self) -> None:
         """Heads that were committed but not yet signed or published are signed and published."""
-        for prefix, party, kind in (("own", self.party, "signed"), ("mirror", self._other, "cosigned")):
-            tree = self.trees[party]
-            if not tree.size or self.frozen:
+        for prefix, party in (("own", self.party), ("mirror", self._other)):
+            if self.frozen or not self.trees[party].size:
                 continue
             if party == self.party:
                 self._sign_own()
-            elif self.db.get_note(self.logs[party], "partner") is not None:
+            else:
                 self._cosign()
-            note = self.db.get_note(self.logs[party], kind)
-            if note is not None and self.served.get(f"{prefix}/checkpoint") != note.data:
-                self.served.rebuild(prefix, tree, note.data, self._reader(party))
+            head = self.head_of(party)
+            if head is not None and self.served.get(f"{prefix}/checkpoint") != head.line:
+                self.heads.flush()
+                self.served.rebuild(prefix, self.trees[party], head.line, self._reader(party))
         for name, signed in self.laws.items():
             if self.served.get(f"agreement/{name}") is None:
                 self.served.put(f"agreement/{name}", signed.data)
@@ -152,47 +152,47 @@ class Ledger(Stores):
             rids = [(_rid(draft), idx) for idx, draft in made if draft.kind == "release"]
             with self.db.transaction():
                 self.db.append(log_id, tree.size, data, growth.root.hex(), rids)
+                self._note_head(self.party)
                 if also is not None:
                     also(made)
         except BaseException:
             if made or len(self.side.invalid) > before:
                 self.reload()
             raise
-        old = tree.size
         tree.take(growth)
-        self._sign_own()
-        self._publish("own", self.party, old, "signed")
+        self._sign_own(growth.before)
+        self._publish("own", self.party, growth.before.size)
         return [idx for idx, _ in made]
 
-    def _sign_own(self) -> None:
+    def _sign_own(self, before: Edge | None = None) -> None:
+        """Our head bears our signature; `before` is the edge that the tree has just grown from, if it has."""
         tree, origin = self.trees[self.party], self.side.origin
-        signer = self.machine_signer("log")
-        head = self.heads.get(origin)
-        if head is None or (head.size, head.root) != (tree.size, tree.root().hex()):
-            self._extends(tree, head, origin)
-            note = sign_checkpoint(Checkpoint(origin, tree.size, tree.root()), signer)
-            with self.heads.transaction():
-                self.heads.swap(origin, head, Head(tree.size, tree.root().hex(), note))
-                self._advance_clock()
-            head = self.heads.get(origin)
-        if head is not None:
-            self.db.put_note(self.logs[self.party], "signed", NoteRow(head.size, head.root, head.line))
-
-    def _advance_clock(self) -> None:
-        now, mark = self.now(), self.heads.watermark()
-        if mark is None or now > mark:
-            self.heads.set_watermark(now)
+        head, root = self.heads.get(origin), tree.root()
+        if head is not None and (head.size, head.root) == (tree.size, root.hex()):
+            return
+        self._extends(tree, head, origin, before)
+        note = sign_checkpoint(Checkpoint(origin, tree.size, root), self.machine_signer("log"))
+        self.heads.swap(origin, head, Head(tree.size, root.hex(), note), at=self.now())
 
     @staticmethod
-    def _extends(tree: Tree, head: Head | None, origin: str) -> None:
+    def _extends(tree: Tree, head: Head | None, origin: str, before: Edge | None = None) -> None:
         """What is about to be signed must contain what was signed before."""
-        if head is not None and (head.size > tree.size or tree.root(head.size).hex() != head.root):
+        if head is None or (before is not None and (head.size, head.root) == (before.size, before.root.hex())):
+            return
+        if head.size > tree.size or tree.root(head.size).hex() != head.root:
             raise BehindError(f"the register does not extend the head signed at {head.size}", place=origin)
 
-    def _publish(self, prefix: str, party: str, old: int, kind: str) -> None:
-        note = self.db.get_note(self.logs[party], kind)
-        if note is not None:
-            self.served.publish(prefix, self.trees[party], old, note.data, self._reader(party))
+    def _publish(self, prefix: str, party: str, old: int) -> None:
+        head = self.head_of(party)
+        if head is not None:
+            self.heads.flush()
+            self.served.publish(prefix, self.trees[party], old, head.line, self._reader(party))
+
+    def _note_head(self, party: str) -> None:
+        """Inside a transaction: node.db knows which head was last signed or cosigned, should heads.db be lost."""
+        head = self.head_of(party)
+        if head is not None:
+            self.db.put_note(self.logs[party], SIGNED, NoteRow(head.size, head.root, head.line))
 
     # Mirroring the partner's register
 
@@ -221,12 +221,13 @@ class Ledger(Stores):
             with self.db.transaction():
                 self.db.append(log_id, old, data, growth.root.hex())
                 self.db.put_note(log_id, "partner", note)
+                self._note_head(party)
                 also()
         except BaseException:
             self.reload()
             raise
         self._cosign()
-        self._publish("mirror", party, old, "cosigned")
+        self._publish("mirror", party, old)
 
     def _cosign(self) -> None:
         """The partner's latest stored head bears our cosignature; made once per head."""
@@ -243,12 +244,7 @@ class Ledger(Stores):
             line = cosign_checkpoint(
                 note.data, [NoteKey(origin, log_key, LOG)], cosigner, signer, int(self.clock().timestamp())
             )
-            with self.heads.transaction():
-                self.heads.swap(name, head, Head(note.size, note.root, line))
-                self._advance_clock()
-            head = self.heads.get(name)
-        if head is not None:
-            self.db.put_note(self.logs[party], "cosigned", NoteRow(head.size, head.root, head.line))
+            self.heads.swap(name, head, Head(note.size, note.root, line), at=self.now())
 
 
 def mirror_name(agreement_id: str, party: str) -> str:

@@ -146,8 +146,8 @@ class Node(Ledger):
         return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
 
     def _cosigned(self) -> int:
-        note = self.db.get_note(self.logs[self.partner], "cosigned")
-        return note.size if note is not None else 0
+        head = self.head_of(self.partner)
+        return head.size if head is not None else 0
 
 
 def _parse_cut(text: str, order: Sequence[str], entries: Mapping[str, Sequence[bytes]]) -> Cut:

@@ -169,11 +169,10 @@ def _same_history(node: Ledger, head: Checkpoint, data: bytes) -> None:
 
 def _evidence(node: Ledger, party: str, data: bytes) -> None:
     """Both contradicting notes are kept, this node signs nothing more, and the caller is told."""
-    kind = "signed" if party == node.party else "partner"
-    held = node.db.get_note(node.logs[party], kind)
+    head = node.head_of(party)
     folder = node.folder / "evidence"
     folder.mkdir(exist_ok=True)
-    before = held.data if held else b""
+    before = head.line if head is not None else b""
     name = f"{party}-{hashlib.sha256(before + data).hexdigest()[:16]}"
     node.frozen = f"two signed heads of {party}'s register contradict each other; see {folder}"
     if not (folder / f"{name}-shown.note").exists():

@@ -23,12 +23,13 @@ from entente.register.tree import Tree, leaf_hashes
 from entente.store.blobs import Blobs
 from entente.store.heads import Head, Heads
 from entente.store.keystore import Keystore
-from entente.store.node_db import NodeDb
+from entente.store.node_db import NodeDb, NoteRow
 from entente.store.view_db import ViewDb, heads_text
 from entente.strict import parse_time, time_text
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 
 CLOCK_SLACK_S = 300
+SIGNED = "signed"  # the kind of note that tells which head of a register this node last signed or cosigned
 
 
 class Stores(ABC):
@@ -75,6 +76,10 @@ class Stores(ABC):
         """The fold is saved, every file closed, and another process may open the node."""
         if self.trees:
             self.view.save_fold(self._heads_text(), self.pair)
+            for party in self.trees:
+                head = self.head_of(party)
+                if head is not None and not self.frozen:
+                    self.db.put_note(self.logs[party], SIGNED, NoteRow(head.size, head.root, head.line))
         for store in (self.db, self.keys, self.heads, self.view):
             store.close()
         os.close(self._lock)
@@ -182,9 +187,7 @@ class Stores(ABC):
         for name, party in self._head_names():
             head = self.heads.get(name)
             if head is None:
-                if self.trees[party].size and self.db.get_note(
-                    self.logs[party], "signed" if party == self.party else "cosigned"
-                ):
+                if self.trees[party].size and self.db.get_note(self.logs[party], SIGNED):
                     self.frozen = f"heads.db does not know {name}: it was lost"
                     self.healable = True
                 continue
@@ -203,10 +206,14 @@ class Stores(ABC):
         for name, party in self._head_names():
             tree = self.trees[party]
             if self.heads.get(name) is None and tree.size:
-                kind = "signed" if party == self.party else "cosigned"
-                note = self.db.get_note(self.logs[party], kind)
+                note = self.db.get_note(self.logs[party], SIGNED)
                 if note is not None and note.size <= tree.size and tree.root(note.size).hex() == note.root:
                     self.heads.swap(name, None, Head(note.size, note.root, note.data))
+
+    def head_of(self, party: str) -> Head | None:
+        """The last head of this party's register that this node signed or cosigned."""
+        names = {owner: name for name, owner in self._head_names()}
+        return self.heads.get(names[party])
 
     def _head_names(self) -> tuple[tuple[str, str], tuple[str, str]]:
         return (self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)

@@ -172,8 +172,7 @@ class NodeDb(Database):
         for start, count in segments(old, len(entries)):
             data = pack(entries[start - old : start - old + count])
             self.run(_add_segment, log_id=log_id, start=start, count=count, data=data)
-        for rid, idx in rids:
-            self.run(_add_rid, log_id=log_id, rid=rid, idx=idx)
+        self.run_many(_add_rid, [{"log_id": log_id, "rid": rid_number(rid), "idx": idx} for rid, idx in rids])
         if self.run(_move_head, b_log=log_id, b_old=old, b_size=old + len(entries), b_root=root) != 1:
             raise StateError("another writer moved the register", remedy="Try again.")
 
@@ -306,6 +305,11 @@ class NodeDb(Database):
         """The partner's entries are answered in our register."""
         for idx in indices:
             self.run(_set_answered, b_log=log_id, b_idx=idx)
+
+
+def rid_number(rid: str) -> int:
+    """The signed 64-bit number under which a release id stands in `rid_index`."""
+    return int.from_bytes(bytes.fromhex(rid[:16]), "big", signed=True)
 
 
 def _draft_row(row: Row) -> DraftRow:

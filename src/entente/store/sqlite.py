@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from entente.errors import StoreError
 
 OLDEST = (3, 51, 3)
+CHECKPOINT_PAGES = 4000  # 16 MiB: pages written often are copied once
 Row = tuple[Any, ...]
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
 
@@ -52,6 +53,7 @@ class Database:
             self.raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self.raw.execute("PRAGMA secure_delete = ON")
             self.raw.execute("PRAGMA foreign_keys = ON")
+            self.raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._migrate(metadata, version)
         except sqlite.Error as fault:
             raise StoreError(str(fault), place=str(path)) from None

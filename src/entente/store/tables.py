@@ -24,12 +24,13 @@ segment = Table(  # C2SP bundle bytes; at most 256 entries, never across a multi
     Column("count", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
-rid_index = Table(
+rid_index = Table(  # the first 8 bytes of a rid → indices to look at: a fifth of the pages that whole ids would touch
     "rid_index",
     node,
     Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
-    Column("rid", Text, primary_key=True),
-    Column("idx", Integer, nullable=False),
+    Column("rid", Integer, primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    sqlite_with_rowid=False,
 )
 note = Table(  # signed notes as received or made: kind is signed, partner or cosigned
     "note",
