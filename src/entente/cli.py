@@ -1,7 +1,7 @@
 """The command line: every verb of a node, with --json for scripts.
 
-Exit codes: 0 ok, 1 refused, 2 usage, 3 verification failed, 4 partner unreachable. What crosses the border is shown first
-and done with --yes. Secrets come from files or a prompt, never from arguments.
+Exit codes: 0 ok, 1 refused, 2 usage, 3 verification failed, 4 partner unreachable. What crosses the border is shown
+first and done with --yes. Secrets come from files or a prompt, never from arguments.
 """
 
 import json
@@ -226,7 +226,7 @@ def assure(
     *,
     as_json: bool,
 ) -> None:
-    """State that this party can protect up to LEVEL in these areas: without it the partner may release nothing to us."""
+    """State that this party can protect up to LEVEL in these areas: without it the partner may release nothing."""
     authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
     with opened(folder) as node:
         (idx,) = node.append([setup.assure(node, authority, level=level, areas=areas.split(","), until=until)])
@@ -251,7 +251,8 @@ def agreement_check(path: Path, *, as_json: bool) -> None:
     found = [{"article": article, "hole": words} for words, article in holes(law)]
     lines = [f"{law.id}, version {law.version}: {' and '.join(law.parties)}{', an exercise' if law.exercise else ''}"]
     lines.append(
-        f"from {law.start} to {law.end}, then renewed by {law.renew_years} year(s) unless {law.notice_days} days' notice"
+        f"from {law.start} to {law.end}, then renewed by {law.renew_years} year(s) "
+        f"unless {law.notice_days} days' notice"
     )
     lines += [
         f"{row.level} ({code}) = {row.equivalent}  Art. {row.article}"
@@ -509,7 +510,8 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             for a, (w, s) in law.statements.items()
         ]
         value = {
-            "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise, "frozen": node.frozen,
+            "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
+            "frozen": node.frozen,
             "party": node.party, "registers": registers, "statements": statements,
         }  # fmt: skip
         lines = [f"{node.party} under {law.id} version {law.version}{' · EXERCISE' if law.exercise else ''}"]
@@ -521,7 +523,8 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
         lines += [
-            f"  Art. {s['article']:6s} {s['strength']:10s} {'works' if s['works'] else 'not built yet':14s} {s['words']}"
+            f"  Art. {s['article']:6s} {s['strength']:10s} "
+            f"{'works' if s['works'] else 'not built yet':14s} {s['words']}"
             for s in statements
         ]
     show(as_json, value, "\n".join(lines))
@@ -532,7 +535,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
 @click.option("--node", "given", type=FOLDER, help="The same as FOLDER.")
 @click.option("--json", "as_json", is_flag=True)
 def verify(folder: Path | None, given: Path | None, *, as_json: bool) -> None:
-    """Verify a node's served tree, or all of a demo's: every hash, head, signature and decision again. No key is needed."""
+    """Verify a node's served tree, or all of a demo's: every hash, head, signature and decision again."""
     place = folder or given or last_demo()
     if not place.is_dir():
         raise UsageError("no such folder", place=str(place))
@@ -541,8 +544,8 @@ def verify(folder: Path | None, given: Path | None, *, as_json: bool) -> None:
     lines = [f"{click.style(f'{line.status:11s}', fg=colours.get(line.status))} {line.text}" for line in report.lines]
     how_far = ", ".join(f"{party} to {found['size']}" for party, found in report.registers.items())
     lines.append(
-        f"verified {how_far or 'nothing'}: {report.entries} entries, {report.heads} heads, {report.signatures} signatures, "
-        f"{report.decisions} decisions; {len(report.faults)} failed"
+        f"verified {how_far or 'nothing'}: {report.entries} entries, {report.heads} heads, "
+        f"{report.signatures} signatures, {report.decisions} decisions; {len(report.faults)} failed"
     )
     faults = [{"detail": detail, "place": where} for where, detail in report.faults]
     show(as_json, {"faults": faults, "registers": report.registers, "verified": report.summary()}, "\n".join(lines))

@@ -87,7 +87,8 @@ class Demo:
         self.objects = {"crossed": 0, "imported": 0, "quarantined": 0, "refused": 0}
         self.kept = 0
         self.result: dict[str, object] = {
-            "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "refused": [], "registers": {},
+            "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "refused": [],
+            "registers": {},
             "releases": [], "same_answer": False, "seconds": self.seconds, "verified": {},
         }  # fmt: skip
         self.sides: dict[str, Side] = {}
@@ -222,7 +223,7 @@ class Demo:
         return able[: law.acts.signers.map]
 
     def _map(self) -> MarkingMap:
-        """MITRE's statement, TLP:CLEAR and the sample's author → the sender's lowest level; the sample's third stays a third."""
+        """MITRE, TLP:CLEAR and the sample's author → the sender's lowest level; the sample's third stays a third."""
         node = self.sender.node
         law = node.law
         terms = law.law.areas[_area(law.law)]
@@ -316,7 +317,8 @@ class Demo:
             5,
             "dispatch",
             sender.code,
-            f"release {done.number}: sealed for {receiver.code}, entered as no. {done.idx + 1} of {sender.code}'s register",
+            f"release {done.number}: sealed for {receiver.code}, "
+            f"entered as no. {done.idx + 1} of {sender.code}'s register",
         )
         with self.step("pull"):
             receiver.node.pull()
@@ -458,7 +460,7 @@ def _names(names: tuple[str, ...], approvals: int) -> list[str]:
 
 
 def _roles(law: Agreement, area: str) -> list[tuple[str, ...]]:
-    """The author proposes; each approver has one of the area's roles in turn; all of them may also map and claim as needed."""
+    """The author's roles, then each approver's: one of the area's in turn, and for the last ones that of the map."""
     roles = law.areas[area].roles or ("release",)
     count = max(law.areas[area].approvals or 1, len(roles), law.acts.signers.map, 2)
     approvers = [

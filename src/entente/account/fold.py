@@ -34,9 +34,9 @@ def new_pair(law: Agreement) -> Pair:
 class Fold:
     """Facts of two registers that grow entry by entry.
 
-    `laws` holds every agreement by hash; `roots(party, size)` gives the hex root of a register at a size, or None if the
-    register is shorter; `verify` checks one signature. `on_release` is called for each valid release before it joins the
-    facts, so that the callee can compute its View.
+    `laws` holds every agreement by hash; `roots(party, size)` gives the hex root of a register at a size, or None if
+    the register is shorter; `verify` checks one signature. `on_release` is called for each valid release before it
+    joins the facts, so that the callee can compute its View.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class Fold:
     def extend(self, entries: Mapping[str, Sequence[bytes]]) -> None:
         """Fold in the next entries of either register; the sizes after them are the cut.
 
-        An entry waits until the partner's entries that it saw are folded; one that saw more than the cut holds is invalid.
+        An entry waits until the partner's entries that it saw are folded; one that saw more than the cut holds is
+        invalid.
         """
         queues = {party: list(items) for party, items in entries.items()}
         totals = {party: side.size + len(queues.get(party, ())) for party, side in self.pair.sides.items()}
@@ -81,7 +82,8 @@ class Fold:
     def _waits(self, entry: Entry, other: Side, total: int) -> bool:
         """Whether the entry truly saw entries that are still waiting in the other queue.
 
-        A lie about a root is seen at once: it must not wait, or the partner's entry that honestly saw it would wait for it.
+        A lie about a root is seen at once: it must not wait, or the partner's entry that honestly saw it would wait
+        for it.
         """
         seen = entry.seen
         return other.size < seen.size <= total and self.roots(other.party, seen.size) == seen.root

@@ -304,7 +304,7 @@ def _covers(found: StandingFact) -> acts.StandingClass:
 def check_persons(
     judge: Judge, message: bytes, given: Sequence[tuple[str, str]], count: int, roles: Sequence[str] | None
 ) -> None:
-    """Raise unless every signature is by a certified, unrevoked, unexpired person of the author, `count` distinct ones."""
+    """Raise unless every signature is by a certified, unexpired person of the author, `count` distinct ones."""
     side, at, idx = judge.side, judge.entry.at, judge.idx
     commitments = set()
     for by, sig in given:

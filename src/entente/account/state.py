@@ -1,7 +1,7 @@
 """The facts that two registers add up to, each with the index at which its party stated it.
 
-Whoever asks "as X saw it at index i" takes all of X's facts so far and those of Y below X[i].seen.size. Facts of one party
-never depend on where the other party's entries were read in between.
+Whoever asks "as X saw it at index i" takes all of X's facts so far and those of Y below X[i].seen.size. Facts of one
+party never depend on where the other party's entries were read in between.
 """
 
 from bisect import bisect_left

@@ -88,7 +88,7 @@ def sealed_bytes(plaintext_bytes: int) -> int:
 
 
 def check_leaves(data: bytes, root: str, size: int) -> tuple[bytes, ...]:
-    """The leaf hashes in a `leaves` file; CorruptionError unless they are as many as the size needs and give the root."""
+    """The leaf hashes in a `leaves` file; CorruptionError unless they fit the size and give the root."""
     leaves = tuple(data[i : i + 32] for i in range(0, len(data), 32))
     if len(data) != 32 * chunk_count(size) or root_of(leaves).hex() != root:
         raise CorruptionError("leaf hashes do not give the blob's root", place=f"leaves/{root}")

@@ -1,6 +1,7 @@
 """Dispatch: an approved draft becomes an entry of our register, sealed to the partner.
 
-decide() runs again inside the append, with the entry's own time, index and causal past; a refusal leaves nothing visible.
+decide() runs again inside the append, with the entry's own time, index and causal past; a refusal leaves nothing
+visible.
 """
 
 import hashlib

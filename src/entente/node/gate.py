@@ -1,6 +1,7 @@
 """gate(): the national, private half of the question. Pure; journalled at home; the entry carries only a commitment.
 
-It has the shape of decide(): every rule always evaluated, each citing the agreement's `[rules].gate` article, or `local`.
+It has the shape of decide(): every rule always evaluated, each citing the agreement's `[rules].gate` article, or
+`local`.
 Source: design core-spec, gate().
 """
 

@@ -2,8 +2,9 @@
 
 A node that lost heads.db learns from the same files how far it had gone, and remembers from there on.
 
-Only what bears our own log signature and gives its root is taken. Nothing is signed until the database has reached every
-head that heads.db remembers; if the partner has not the rest either, the node stays read-only and an epoch is the way out.
+Only what bears our own log signature and gives its root is taken. Nothing is signed until the database has reached
+every head that heads.db remembers; if the partner has not the rest either, the node stays read-only and an epoch is
+the way out.
 Source: design core-spec, start gate.
 """
 
@@ -25,8 +26,8 @@ Fetch = Callable[[str, str, Checkpoint], tuple[bytes, list[bytes]]]
 def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetch: Fetch) -> dict[str, int]:
     """Both registers reach the heads shown, entry by entry proven; returns how many entries of each came back.
 
-    `heads` gives for each party the prefix of the partner's tree that serves its register, the verified head there and its note;
-    `fetch` (prefix, party, head) the leaf hashes and entries after what this node holds.
+    `heads` gives for each party the prefix of the partner's tree that serves its register, the verified head there
+    and its note; `fetch` (prefix, party, head) the leaf hashes and entries after what this node holds.
     Raises: CorruptionError (fetch again), BehindError (the partner lacks some that we signed: an epoch is needed).
     """
     fetched = {}

@@ -1,4 +1,4 @@
-"""The inbox: each rank-2 entry of the partner, decided in its own causal past, waiting for its outcome and its answer."""
+"""The inbox: each rank-2 entry of the partner, decided in its own causal past, waiting for outcome and answer."""
 
 import msgspec
 

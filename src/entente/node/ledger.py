@@ -1,7 +1,7 @@
 """The two registers on one node: trees and fold in memory, entries in node.db, heads in heads.db, files in `served`.
 
-Order of writing, always: entries durable, then compare-and-swap in heads.db and sign, then publish. What fails before the
-first is undone; what fails after it is finished by the next `open`.
+Order of writing, always: entries durable, then compare-and-swap in heads.db and sign, then publish. What fails before
+the first is undone; what fails after it is finished by the next `open`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -57,7 +57,7 @@ class Ledger(Stores):
         self.publish_releases()
 
     def publish_releases(self, first: int = 0) -> None:
-        """Every release of ours from the `first` on that stands has its blob served, and its key once the partner's cosignature covers it.
+        """Every release of ours from the `first` on that stands is served, its key once it is cosigned.
 
         What was withdrawn, returned or destroyed is served no more.
         """
@@ -206,8 +206,8 @@ class Ledger(Stores):
     ) -> None:
         """The partner's verified entries and signed head are stored, folded, cosigned and served.
 
-        `on_release` meets each release as the fold does; `also` writes what belongs to the same transaction, after the fold
-        has the entries.
+        `on_release` meets each release as the fold does; `also` writes what belongs to the same transaction, after
+        the fold has the entries.
         """
         self.check_may_sign()
         party = self._other

@@ -1,6 +1,7 @@
 """class Node: the verbs on one set of stores. Every door (command line, web, TAXII, demo) calls only this.
 
-The way of one release through it: import_file, propose, approve, dispatch; at the partner pull, answer; pull again here.
+The way of one release through it: import_file, propose, approve, dispatch; at the partner pull, answer; pull again
+here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,8 @@ class Node(Ledger):
     ) -> None:
         """Open the node in `folder`; the passphrase is read from its passphrase file if it is not given.
 
-        Raises: UsageError (not a node), KeyUnavailableError (wrong passphrase), StoreError (open elsewhere, or damaged).
+        Raises: UsageError (not a node), KeyUnavailableError (wrong passphrase), StoreError (open elsewhere, or
+        damaged).
         """
         self.settings = setup.read_settings(folder)
         super().__init__(folder, self.settings.party, passphrase or read_passphrase(folder), clock)

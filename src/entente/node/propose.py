@@ -1,4 +1,4 @@
-"""Propose: records are screened, closed over references, and frozen into a draft whose exact bytes persons then approve."""
+"""Propose: records are screened, closed over references, and frozen into a draft that persons then approve."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A frozen draft and what was left out of it. `mentions` counts crossing records whose prose points at a withheld one."""
+    """A frozen draft and what was left out; `mentions` counts crossing records whose prose points at that."""
 
     rid: str
     core: Core
@@ -55,7 +55,8 @@ class Proposal(msgspec.Struct, frozen=True):
 def propose(node: Ledger, areas: Mapping[str, Area], source_id: str, wish: Wish) -> Proposal:
     """A draft stands whose bytes, marking, recipient and agreement no one can change without voiding approvals.
 
-    Its state is `checked` if decide() (without rules 22 to 24) and gate() permit, else `drafted`; `why` shows each rule.
+    Its state is `checked` if decide() (without rules 22 to 24) and gate() permit, else `drafted`; `why` shows each
+    rule.
     Raises: UsageError for an unknown import; RefusedError if nothing at all may cross (nothing is kept then).
     """
     source = node.db.source(source_id)

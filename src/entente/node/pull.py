@@ -1,7 +1,7 @@
-"""Pull: read the partner's tree, believe nothing of it that is not proven, store, cosign, then open what is addressed to us.
+"""Pull: read the partner's tree, believe nothing that is not proven, store, cosign, then open what is for us.
 
-First its own register, then its mirror of ours (a puller reads `/own` before `/mirror`). A body that does not match its leaf
-is corruption: drop it and fetch again. Only two validly signed heads that contradict each other are a fork.
+First its own register, then its mirror of ours (a puller reads `/own` before `/mirror`). A body that does not match
+its leaf is corruption: drop it and fetch again. Only two validly signed heads that contradict each other are a fork.
 Source: design core-spec, Receiver and Bootstrap.
 """
 
@@ -42,7 +42,7 @@ GIVE_UP = timedelta(hours=24)
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """What one pull did: new entries, how far the partner has cosigned us, what was opened, and what is still waited for."""
+    """What one pull did: new entries, how far the partner cosigned us, what was opened, what is waited for."""
 
     entries: int
     size: int
@@ -57,10 +57,10 @@ def pull(
     tree: Reader,
     validate: Validate,
 ) -> Pulled:
-    """The partner's new entries are stored, cosigned and folded; what they release is opened as far as its key is served.
+    """The partner's new entries are stored, cosigned and folded; what they release is opened once its key is served.
 
-    Raises: PartnerError (away: nothing changed, try later), CorruptionError (fetch again), BehindError (the partner shows less
-    than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
+    Raises: PartnerError (away: nothing changed, try later), CorruptionError (fetch again), BehindError (the partner
+    shows less than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
     """
     if node.healable:
         heal_from(node, tree)
@@ -108,7 +108,7 @@ def _overdue(node: Ledger, row: InboxRow) -> bool:
 
 
 def pull_register(node: Ledger, tree: Reader) -> int:
-    """The partner's register is mirrored here up to its signed head, and cosigned; returns how many entries were new."""
+    """The partner's register is mirrored here up to its signed head, and cosigned; returns the number of new entries."""
     data = tree.get("own/checkpoint", MAX_NOTE)
     if data is None:
         raise PartnerError("the partner serves no register yet", remedy="It has not been set up; try again later.")

@@ -1,7 +1,8 @@
 """Receive: one release of the partner's, from its entry to a holding of ours and an intent to answer.
 
-Order: blob by chunks, key object by its digest, open, content, padding, markings, the area's validator in a child process;
-then blob file, keys.db, view.db, and last the outcome in node.db, which is the commit point. A fault fails this release only.
+Order: blob by chunks, key object by its digest, open, content, padding, markings, the area's validator in a child
+process; then blob file, keys.db, view.db, and last the outcome in node.db, which is the commit point. A fault fails
+this release only.
 Source: design core-spec, Receiver, steps 5 to 9.
 """
 

@@ -1,6 +1,7 @@
 """The served tree: plain files that the partner reads, over the network or from a stick. Nobody writes to the other.
 
-Everything in it can be written again from node.db and keys.db. Files appear by rename, so a reader never sees half a one.
+Everything in it can be written again from node.db and keys.db. Files appear by rename, so a reader never sees half a
+one.
 Source: design core-spec, Served tree; C2SP tlog-tiles.
 """
 

@@ -122,7 +122,7 @@ def sign_agreement(data: bytes, signers: Sequence[Signer]) -> bytes:
 
 
 def add_signature(data: bytes, envelope: bytes | None, signer: Signer) -> bytes:
-    """The DSSE envelope with one more authority's signature; AgreementError if it is over other bytes or not an authority."""
+    """The DSSE envelope with one more authority's signature; AgreementError for other bytes or another key."""
     law = parse_agreement(data).law
     if not any(signer.public in party.authority for party in law.party.values()):
         raise AgreementError("this key is not an authority of the agreement", remedy="Write it into `authority` first.")
@@ -195,8 +195,8 @@ def check_signed(data: bytes, envelope: bytes) -> tuple[SignedAgreement, dict[st
 def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> SignedAgreement:
     """This party's register exists: genesis and adopt, signed by its authority; a sealing key certified for 90 days.
 
-    Raises: AgreementError if both authorities have not signed these bytes or `authority` is not this party's; StateError if
-    the register has entries already.
+    Raises: AgreementError if both authorities have not signed these bytes or `authority` is not this party's;
+    StateError if the register has entries already.
     """
     signed, sigs = check_signed(data, envelope)
     if authority.public not in signed.law.party[node.party].authority:
@@ -236,7 +236,7 @@ def act(node: Ledger, kind: str, body: dict[str, object], authority: Signer, agr
 
 
 def person_commitment(node: Ledger, national_id: str) -> str:
-    """HMAC(party secret, national person id): the same for every handle of one person, and saying nothing about them."""
+    """HMAC(party secret, national person id): the same for every handle of one person, and silent about them."""
     secret = node.keys.key("party-secret")
     if secret is None:
         raise StateError("the party secret is not in keys.db")

@@ -199,7 +199,7 @@ class Stores(ABC):
                 self.frozen = f"node.db is another history of {name} than the one signed at {head.size}"
 
     def restore_heads(self) -> None:
-        """A heads.db that was lost remembers what the registers hold now; the caller has seen the partner's heads on them.
+        """A heads.db that was lost remembers what the registers hold; the caller has seen the partner's heads on them.
 
         A head that heads.db still knows is left alone.
         """
@@ -219,14 +219,14 @@ class Stores(ABC):
         return (self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)
 
     def remember_own(self, head: Checkpoint, line: bytes) -> None:
-        """A head of ours that the partner shows and we no longer hold is durable in heads.db; nothing is signed before it is healed."""
+        """A head of ours that the partner shows and we lost is durable in heads.db: nothing is signed before we heal."""
         old = self.heads.get(self.side.origin)
         if old is None or old.size < head.size:
             self.heads.swap(self.side.origin, old, Head(head.size, head.root.hex(), line))
         self._start_gate()
 
     def check_may_sign(self) -> None:
-        """Raise FrozenError if this node must not sign: behind its own heads, forked, or with a clock that fell back."""
+        """Raise FrozenError if this node must not sign: behind its own heads, forked, or its clock fell back."""
         if self.frozen:
             raise FrozenError(
                 self.frozen,

@@ -1,7 +1,7 @@
 """Verify a served tree from its files alone, no key and no database needed: what an auditor runs.
 
-Every hash, tile, head, signature and decision is computed again. `verify.py` at the root of the repository does the same
-(but for decide()) without one line of this program; both must agree.
+Every hash, tile, head, signature and decision is computed again. `verify.py` at the root of the repository does the
+same (but for decide()) without one line of this program; both must agree.
 """
 
 import hashlib
@@ -240,7 +240,7 @@ class _ServedReader:
         return tree, entries
 
     def _culprit(self, prefix: str, head: Checkpoint, entries: list[bytes]) -> str:
-        """Entries and tiles disagree with the head: the bundle whose leaves its level-0 tile denies, if the tiles are right."""
+        """What to blame when entries do not give the head: the bundle whose leaves its level-0 tile denies."""
         for tile in changed_tiles(0, head.size):
             if tile.level == 0:
                 part = leaf_hashes(entries[256 * tile.index : 256 * tile.index + tile.width])
@@ -325,7 +325,8 @@ class _ServedReader:
         bad = [f"{side.party} entry {item.idx}: {item.reason}" for side in pair.sides.values() for item in side.invalid]
         self.report.invalid += len(bad)
         self.report.ok(
-            f"{self.name}: {sum(map(len, self.entries.values())) - len(bad)} entries valid, {len(bad)} listed as invalid"
+            f"{self.name}: {sum(map(len, self.entries.values())) - len(bad)} entries valid, "
+            f"{len(bad)} listed as invalid"
         )
         for text in bad:
             self.report.lines.append(Line("ok", f"  invalid, changes nothing: {text}"))
@@ -342,7 +343,7 @@ class _ServedReader:
                 self.report.fail(f"{self.name}/agreement/{name}", "no entry adopts it")
 
     def _release(self, fact: ReleaseFact, own_size: int) -> None:
-        """Blob and leaf hashes of a release that stands are here and whole; its key, where served, is the one entered."""
+        """Blob and leaf hashes of a release that stands are whole; its key, where served, is the one entered."""
         gone = fact.withdrawn_at(own_size) or {"returned", "destroyed"} & {given.outcome for given in fact.answers}
         key = self._read(f"key/{fact.rid}", needed=False)
         if key and hashlib.sha256(key).hexdigest() != fact.key_digest:

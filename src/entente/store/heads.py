@@ -61,9 +61,10 @@ class Heads(Database):
         return self._known[name]
 
     def swap(self, name: str, old: Head | None, new: Head, *, at: str | None = None) -> None:
-        """`new` is the last head if `old` still was; `at` moves the watermark forward. The caller has shown that `new` extends `old`.
+        """`new` is the last head if `old` still was; `at` moves the watermark. The caller has shown that it extends `old`.
 
-        Raises: BehindError if `new` is smaller; ForkError if it is another root at the same size; both mean: sign nothing.
+        Raises: BehindError if `new` is smaller; ForkError if it is another root at the same size; both mean: sign
+        nothing.
         """
         if old is not None and new.size < old.size:
             raise BehindError(f"size {new.size} was offered for signing after {old.size}", place=name)

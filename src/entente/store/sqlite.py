@@ -25,7 +25,7 @@ _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
 
 @cache
 def _compiled(statement: ClauseElement) -> tuple[str, dict[str, object]]:
-    """The SQL text of a Core statement and the constants in it; run on the driver's cursor, three to four times faster."""
+    """The SQL text of a Core statement and its constants: the driver's cursor runs it three to four times faster."""
     made = statement.compile(dialect=_DIALECT)
     return str(made), {name: value for name, value in (made.params or {}).items() if value is not None}
 

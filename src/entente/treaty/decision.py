@@ -31,7 +31,7 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Ancestor(msgspec.Struct, frozen=True):
-    """A release of the partner's that this one derives from: current marking, and live, withdrawn, returned or destroyed."""
+    """A partner's release that this one derives from: current marking; live, withdrawn, returned or destroyed."""
 
     marking: Marking
     state: str

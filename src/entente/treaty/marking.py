@@ -43,7 +43,7 @@ def marking_line(mark: Marking) -> str:
 
 
 def join(markings: Sequence[Marking], rank: Mapping[str, int], sender: str) -> Marking | None:
-    """The least marking that is at or above every given one, all levels being words of one scale; None if there is none.
+    """The least marking that is at or above every given one, levels being words of one scale; None if there is none.
 
     Highest level, intersection of releasable-to, union of caveats, one purpose. The originator is not part of the
     lattice: a single one other than the sender is kept, several have no join.
@@ -74,8 +74,8 @@ class MapRow(Wire, frozen=True):
 class MarkingMap(Wire, frozen=True):
     """How a person mapped foreign markings and third-party originators to the agreement's terms.
 
-    `default`, where it is stated, is for records that bear no foreign marking at all; a foreign marking that no row names is
-    never covered by it.
+    `default`, where it is stated, is for records that bear no foreign marking at all; a foreign marking that no row
+    names is never covered by it.
     """
 
     agreement: Hex32
