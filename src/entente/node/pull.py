@@ -108,7 +108,7 @@ def _overdue(node: Ledger, row: InboxRow) -> bool:
 
 
 def pull_register(node: Ledger, tree: Reader) -> int:
-    """The partner's register is mirrored here up to its signed head, and cosigned; returns the number of new entries."""
+    """The partner's register is mirrored here up to its signed head, and cosigned; returns how many were new."""
     data = tree.get("own/checkpoint", MAX_NOTE)
     if data is None:
         raise PartnerError("the partner serves no register yet", remedy="It has not been set up; try again later.")

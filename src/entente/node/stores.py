@@ -219,7 +219,7 @@ class Stores(ABC):
         return (self.side.origin, self.party), (f"{self.other_side.origin}#cosigned", self._other)
 
     def remember_own(self, head: Checkpoint, line: bytes) -> None:
-        """A head of ours that the partner shows and we lost is durable in heads.db: nothing is signed before we heal."""
+        """A head of ours that the partner shows and we lost is durable in heads.db until we heal."""
         old = self.heads.get(self.side.origin)
         if old is None or old.size < head.size:
             self.heads.swap(self.side.origin, old, Head(head.size, head.root.hex(), line))

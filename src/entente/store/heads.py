@@ -61,7 +61,7 @@ class Heads(Database):
         return self._known[name]
 
     def swap(self, name: str, old: Head | None, new: Head, *, at: str | None = None) -> None:
-        """`new` is the last head if `old` still was; `at` moves the watermark. The caller has shown that it extends `old`.
+        """`new` is the last head if `old` still was; `at` moves the watermark. The caller has shown that it extends.
 
         Raises: BehindError if `new` is smaller; ForkError if it is another root at the same size; both mean: sign
         nothing.
