@@ -21,7 +21,8 @@ from entente import keys
 from entente.keys import Verifier
 from entente.treaty.agreement import Agreement
 from entente.treaty.approval import approval_message
-from entente.treaty.decision import Request, View, decide, request_digest, view_digest
+from entente.treaty.decision import decide
+from entente.treaty.request import Request, View, request_digest, view_digest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "treaty"))
 import random_cases

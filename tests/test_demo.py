@@ -1,5 +1,4 @@
-"""The first ten minutes read as promised: seven steps in order, each refusal with its article, and a folder to go on with.
-"""
+"""The first ten minutes read as promised: seven steps in order, each refusal with its article, and a folder to go on with."""
 
 import json
 import re
@@ -8,10 +7,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+
 from promises.demo_run import (
     SAMPLES,
     Run,
-    begin,
     copy_of,
     demo,
     entente,
@@ -71,7 +70,18 @@ def test_it_reads_like_the_design(line: str) -> None:
 
 def test_the_lines_come_in_the_order_of_the_design() -> None:
     shown = "\n".join(text_of(sample_run()))
-    marks = ["SAMPLE", " 1 agree", "hole:", " 3 decide", "Copper Heron", " 4 approve", "(the author)", " 7 answer", "same answer", "\nDone"]
+    marks = [
+        "SAMPLE",
+        " 1 agree",
+        "hole:",
+        " 3 decide",
+        "Copper Heron",
+        " 4 approve",
+        "(the author)",
+        " 7 answer",
+        "same answer",
+        "\nDone",
+    ]
     places = [shown.index(mark) for mark in marks]
     assert places == sorted(places)
 
@@ -149,7 +159,15 @@ def test_demo_json_names_nodes_and_persons() -> None:
 
 def test_secrets_are_readable_by_their_owner_alone() -> None:
     folder = sample_run().folder
-    secret = ["demo.json", "authority-IND.key", "authority-KOR.key", "IND/passphrase", "KOR/passphrase", "IND/keys.db", "KOR/keys.db"]
+    secret = [
+        "demo.json",
+        "authority-IND.key",
+        "authority-KOR.key",
+        "IND/passphrase",
+        "KOR/passphrase",
+        "IND/keys.db",
+        "KOR/keys.db",
+    ]
     open_to_others = []
     for name in secret:
         path = folder / name
@@ -177,6 +195,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_alone() -> None:
     assert sorted(path.name for path in place.iterdir()) == ["file"]
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_taken() -> None:
     place = fresh("empty")
     place.mkdir()
@@ -186,7 +205,7 @@ def test_an_empty_folder_is_taken() -> None:
 @pytest.mark.parametrize("make", ["file", "under a file"])
 def test_a_folder_that_cannot_be_made_is_refused_in_words(make: str) -> None:
     file = written("", fresh("file"))
-    run = begin(folder=file if make == "file" else file / "below").done().check(2)
+    run = demo(folder=file if make == "file" else file / "below").check(2)
     assert file.name in run.err
 
 
@@ -211,6 +230,7 @@ def test_the_verbs_without_node_take_the_last_demos_first_party() -> None:
     assert "./run demo" in entente("verify", state=state).check(2).err
 
 
+@pytest.mark.slow
 def test_without_dir_the_folder_is_a_new_one_here() -> None:
     here = fresh("here")
     here.mkdir()

@@ -3,9 +3,7 @@
 Invented persons, keys made a minute ago, a SAMPLE agreement. Everything is done by the verbs that a real node has.
 """
 
-import hashlib
 import json
-import secrets
 import subprocess
 import sys
 import time
@@ -13,37 +11,24 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import click
 import msgspec
 
-from entente.app import AREAS, area_of, validate
+from entente.cast import AUTHOR_AND_APPROVERS, SAMPLES, Person, Side, area_for, make_side, marking_map
 from entente.crossing.references import Refusal
 from entente.errors import EntenteError, RefusedError, UsageError
-from entente.keys import SoftSigner, lock
+from entente.keys import SoftSigner
 from entente.node import setup
-from entente.node.node import Node
 from entente.node.propose import Proposal, Wish
 from entente.node.verify import Report, verify_folders
-from entente.node.why import digest_of
+from entente.node.why import digest_of, sha256_hex
 from entente.place import remember_demo
-from entente.strict import parse_foreign, time_text
-from entente.treaty.agreement import Agreement, holes, parse_agreement
-from entente.treaty.marking import MapRow, Marking, MarkingMap
+from entente.treaty.agreement import holes, parse_agreement
 from entente.treaty.record import Record
 
-SAMPLES = Path(__file__).parent / "samples"
 ROOT = Path(__file__).parents[2]
-FORMAT = "stix-2.1"
-AUTHOR_AND_APPROVERS = (("rao", "nair", "iyer"), ("kim", "lee", "park"))
-MITRE_STATEMENT = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"
-MITRE_IDENTITY = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5"
-TLP_CLEAR = (
-    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
-    "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
-)
 SHOWN_REFUSALS = 6
 WORDS = {
     "withhold": "objects of this type are withheld",
@@ -52,27 +37,6 @@ WORDS = {
     "mapped": "its marking is not mapped",
 }
 COLOURS = ("cyan", "magenta")
-
-
-class Person(msgspec.Struct, frozen=True):
-    """An invented person with the password made for this demo."""
-
-    user: str
-    password: str
-    roles: tuple[str, ...]
-
-
-class Side(msgspec.Struct):
-    """One party's node in the demo."""
-
-    code: str
-    name: str
-    node: Node
-    people: tuple[Person, ...]
-
-    def signer(self, person: Person) -> SoftSigner:
-        """The person's signer."""
-        return self.node.person_signer(f"{self.code}/{person.user}", person.password.encode())
 
 
 class Demo:
@@ -125,8 +89,8 @@ class Demo:
         (self.folder / "agreement.toml").write_bytes(data)
         (self.folder / "agreement.dsse.json").write_bytes(envelope)
         for place, code in enumerate(law.parties):
-            self.sides[code] = self._side(
-                law, code, AUTHOR_AND_APPROVERS[place], authorities[code], data=data, envelope=envelope
+            self.sides[code] = make_side(
+                self.folder, law, code, AUTHOR_AND_APPROVERS[place], authorities[code], data=data, envelope=envelope
             )
         for code, side in self.sides.items():
             other = self.sides[law.other(code)].node
@@ -142,53 +106,17 @@ class Demo:
             if article:
                 self.say(f"{'':22s}hole: {words}{' ' * max(1, 54 - _width(words))}Art. {article}")
 
-    def _side(
-        self, law: Agreement, code: str, names: tuple[str, ...], authority: SoftSigner, *, data: bytes, envelope: bytes
-    ) -> Side:
-        folder = self.folder / code
-        passphrase = secrets.token_urlsafe(24).encode()
-        settings = setup.Settings(code, partner_tree=f"../{law.other(code)}/served", dispatch_slot_minutes=0)
-        setup.create(folder, settings, passphrase)
-        secret = folder / "passphrase"
-        secret.touch(mode=0o600)
-        secret.write_bytes(passphrase)
-        (self.folder / f"authority-{code}.key").write_bytes(lock(authority.seed, passphrase, label=setup.AUTHORITY))
-        node = Node(folder, AREAS, validate)
-        setup.found(node, data, envelope, authority)
-        area = _area(law)
-        terms = law.areas[area]
-        ceiling = (terms.ceiling or {}).get(code, law.party[code].levels[0])
-        until = time_text(node.clock() + timedelta(days=365))
-        people = tuple(
-            Person(name, secrets.token_urlsafe(9), roles)
-            for name, roles in zip(_names(names, terms.approvals or 1), _roles(law, area), strict=False)
-        )
-        drafts = [
-            setup.certify(
-                node,
-                authority,
-                handle=f"{code}/{person.user}",
-                national_id=secrets.token_hex(8),
-                key=node.add_person_key(f"{code}/{person.user}", person.password.encode()),
-                roles=person.roles,
-                areas=sorted(law.area),
-                ceiling=ceiling,
-                until=until,
-            )
-            for person in people
-        ]
-        drafts.append(setup.assure(node, authority, level=ceiling, areas=sorted(law.area), until=until))
-        node.append(drafts)
-        return Side(code, law.party[code].names.get("en", code), node, people)
-
     # 2 to 4: import, decide, approve
 
     def bring_in(self) -> str:
         """The bundle's objects rest at the sender; returns the import's id."""
         side = self.sender
         data = self.bundle.read_bytes()
-        map_id = side.node.sign_map(self._map(), [(f"{side.code}/{p.user}", side.signer(p)) for p in self._mappers()])
-        done = side.node.import_file(_area(side.node.law.law), data, place=self.bundle.name, map_id=map_id)
+        map_id = side.node.sign_map(
+            marking_map(side, default=self.states_default),
+            [(f"{side.code}/{p.user}", side.signer(p)) for p in self._mappers()],
+        )
+        done = side.node.import_file(area_for(side.node.law.law), data, place=self.bundle.name, map_id=map_id)
         bad = done.quarantined
         total = done.records + len(bad)
         self.objects.update(imported=done.records, quarantined=len(bad))
@@ -209,7 +137,7 @@ class Demo:
         """The first party whose direction the area opens."""
         law = next(iter(self.sides.values())).node.law.law
         first, second = self.sides
-        opened = law.areas[_area(law)].directions or ()
+        opened = law.areas[area_for(law)].directions or ()
         return self.sides[second if f"{first}>{second}" not in opened and f"{second}>{first}" in opened else first]
 
     @property
@@ -221,27 +149,6 @@ class Demo:
         law = self.sender.node.law.law
         able = [person for person in self.sender.people[1:] if law.acts.roles.map in person.roles]
         return able[: law.acts.signers.map]
-
-    def _map(self) -> MarkingMap:
-        """MITRE, TLP:CLEAR and the sample's author → the sender's lowest level; the sample's third stays a third."""
-        node = self.sender.node
-        law = node.law
-        terms = law.law.areas[_area(law.law)]
-        lowest = law.law.party[node.party].levels[0]
-        purpose = (terms.purposes or ("",))[0]
-        plain = Marking((), lowest, node.party, purpose, tuple(sorted(law.law.parties)))
-        rows = dict.fromkeys((MITRE_STATEMENT, MITRE_IDENTITY, *TLP_CLEAR), plain)
-        sample = parse_foreign((SAMPLES / "sample.stix.json").read_bytes())["objects"]
-        for item in sample:
-            if item["type"] == "marking-definition":
-                rows[item["id"]] = plain
-                rows[item["created_by_ref"]] = plain
-        authors = {item["created_by_ref"] for item in sample if "created_by_ref" in item} - set(rows)
-        thirds = {item["id"]: item["name"] for item in sample if item["id"] in authors}
-        for name, title in thirds.items():
-            rows[name] = msgspec.structs.replace(plain, originator=title)
-        default = plain if self.states_default else msgspec.UNSET
-        return MarkingMap(law.hash, _area(law.law), tuple(MapRow(key, rows[key]) for key in sorted(rows)), default)
 
     def decide(self, source: str) -> Proposal | None:
         """What may cross is frozen into a draft; None if nothing may."""
@@ -325,7 +232,7 @@ class Demo:
             sender.node.pull()
             got = receiver.node.pull()
         bodies = receiver.node.view.bodies(draft.rid)
-        same = sum(1 for body in bodies if _hash(body) in set(draft.crossing)) if bodies else 0
+        same = sum(1 for body in bodies if sha256_hex(body) in set(draft.crossing)) if bodies else 0
         self.line(
             6, "pull", receiver.code, f"stored, cosigned, key served, {same:,} of {draft.kept:,} objects verified"
         )
@@ -345,7 +252,7 @@ class Demo:
             f'{receiver.code} signed "{state}". {sender.code} now shows {state}',
         )
         self.result["digest_sent"] = digest_of(list(draft.crossing))
-        self.result["digest_received"] = digest_of([_hash(body) for body in bodies])
+        self.result["digest_received"] = digest_of([sha256_hex(body) for body in bodies])
         self.result["releases"] = [{"rid": draft.rid, "state": state}]
 
     def account(self) -> None:
@@ -420,10 +327,6 @@ class Demo:
         return 0 if done else 1
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def _width(text: str) -> int:
     """Columns a terminal needs for the text."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
@@ -438,41 +341,6 @@ def _one_of_each(refusals: list[Refusal]) -> list[Refusal]:
     for why in refusals:
         found.setdefault((why.rule, why.article), why)
     return list(found.values())[:SHOWN_REFUSALS]
-
-
-def _area(law: Agreement) -> str:
-    """The area that takes the demo's format."""
-    area = area_of(FORMAT)
-    names = [
-        name
-        for name, terms in law.areas.items()
-        if FORMAT in (terms.formats or ()) and area is not None and name in AREAS
-    ]
-    if not names:
-        raise UsageError(
-            f"the agreement has no area for {FORMAT}", remedy="The demo carries STIX; name the format in an area."
-        )
-    return names[0]
-
-
-def _names(names: tuple[str, ...], approvals: int) -> list[str]:
-    return [*names, *(f"person-{number}" for number in range(4, approvals + 2))]
-
-
-def _roles(law: Agreement, area: str) -> list[tuple[str, ...]]:
-    """The author's roles, then each approver's: one of the area's in turn, and for the last ones that of the map."""
-    roles = law.areas[area].roles or ("release",)
-    count = max(law.areas[area].approvals or 1, len(roles), law.acts.signers.map, 2)
-    approvers = [
-        tuple(
-            sorted(
-                {roles[place % len(roles)]}
-                | ({law.acts.roles.map} if place >= count - max(law.acts.signers.map, 1) else set())
-            )
-        )
-        for place in range(count)
-    ]
-    return [(roles[0],), *approvers]
 
 
 def free_folder() -> Path:

@@ -20,14 +20,15 @@ from entente.account.acts import Release, act_message
 from entente.account.fold import EMPTY_ROOT, Fold, new_pair
 from entente.account.state import Pair, Side
 from entente.account.view import in_force, view_for
-from entente.errors import EntenteError
+from entente.errors import EntenteError, FormatError
 from entente.keys import SoftSigner, key_id, pae, verify
 from entente.register.entry import Entry, Seen, Sig, act_id, encode, parse_entry
 from entente.register.tree import Edge, leaf_hash
 from entente.strict import canonical, parse, parse_time, time_text
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.approval import approval_message, rid_of
-from entente.treaty.decision import Decision, Request, View, decide, sealed_ref
+from entente.treaty.decision import decide
+from entente.treaty.request import Decision, Request, View, sealed_ref
 
 SAMPLES = ("india-korea", "two-certs")
 FOLDER = Path(__file__).resolve().parents[2] / "src" / "entente" / "samples"
@@ -362,7 +363,7 @@ class World:
 
 
 def decisions(world: World) -> dict[tuple[str, int], Decision]:
-    """decide() on every release that joins the facts, as an auditor who holds everything computes it."""
+    """decide() on every release that joins the facts, by an auditor who holds all; the Views are those of all readers."""
     found: dict[tuple[str, int], Decision] = {}
 
     def judge(side: Side, idx: int, entry: Entry, _body: Release) -> None:
@@ -373,6 +374,9 @@ def decisions(world: World) -> dict[tuple[str, int], Decision]:
 
     fold = world.fold(on_release=judge)
     fold.extend(world.entries)
+    first, second = (ahead(world, party).views for party in world.parties)
+    assert first == second
+    assert first.keys() == found.keys()
     return found
 
 
@@ -451,6 +455,30 @@ class Node:
         side = self.pair.sides[self.party]
         found = in_force(side, self.pair.other(self.party), self.taken, at, self.world.laws)
         return found or max(side.adopted, key=lambda name: self.world.laws[name].law.version, default=self.world.hash)
+
+
+def ahead(world: World, party: str) -> Node:
+    """A reader of `party`'s register whose own register is folded as far ahead of it as causes allow."""
+    reader = Node(world, world.other(party))
+    for data in world.entries[reader.party]:
+        more = max(0, saw(world, party, data) - reader.taken)
+        reader.fold.extend({party: world.entries[party][reader.taken : reader.taken + more], reader.party: [data]})
+    reader.read()
+    return reader
+
+
+def saw(world: World, party: str, data: bytes) -> int:
+    """How many of a register's entries these bytes truly saw."""
+    seen = seen_of(data)
+    return seen.size if seen is not None and world.root(party, seen.size) == seen.root else 0
+
+
+@functools.lru_cache(100_000)
+def seen_of(data: bytes) -> Seen | None:
+    try:
+        return parse_entry(data).seen
+    except FormatError:
+        return None
 
 
 # Random histories

@@ -5,7 +5,6 @@ agreement: the author's View when it writes, the partner's when it reads (in any
 either order.
 """
 
-import functools
 import random
 
 import msgspec
@@ -18,17 +17,18 @@ from account.histories import (
     Node,
     World,
     agreement,
+    ahead,
     decisions,
     later,
     random_history,
     request_of,
     saved,
+    saw,
     state_bytes,
     view_bytes,
 )
 from entente.account.fold import EMPTY_ROOT
 from entente.account.view import view_for
-from entente.errors import FormatError
 from entente.keys import key_id
 from entente.register.entry import Seen, parse_entry
 
@@ -82,30 +82,6 @@ def reach(node: Node, size: int, rng: random.Random) -> None:
                     cut[other], growing = saw(world, other, data), True
     parts = {party: world.entries[party][node.pair.sides[party].size : upto] for party, upto in cut.items()}
     node.fold.extend(parts)
-
-
-def ahead(world: World, party: str) -> Node:
-    """A reader of `party`'s register whose own register is folded as far ahead of it as causes allow."""
-    reader = Node(world, world.other(party))
-    for data in world.entries[reader.party]:
-        more = max(0, saw(world, party, data) - reader.taken)
-        reader.fold.extend({party: world.entries[party][reader.taken : reader.taken + more], reader.party: [data]})
-    reader.read()
-    return reader
-
-
-def saw(world: World, party: str, data: bytes) -> int:
-    """How many of a register's entries these bytes truly saw."""
-    seen = seen_of(data)
-    return seen.size if seen is not None and world.root(party, seen.size) == seen.root else 0
-
-
-@functools.lru_cache(100_000)
-def seen_of(data: bytes) -> Seen | None:
-    try:
-        return parse_entry(data).seen
-    except FormatError:
-        return None
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

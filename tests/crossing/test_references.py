@@ -17,9 +17,9 @@ from entente.crossing.references import (
     names_withheld_type,
     screen,
 )
-from entente.treaty.decision import Decision, Finding
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
+from entente.treaty.request import Decision, Finding
 
 MARK = Marking((), "CLEAR", "AAA", "x", ("AAA", "BBB"))
 BAD = Marking((), "RED", "AAA", "x", ("AAA",))

@@ -150,7 +150,7 @@ def cli(*words: Word, state: Path | None = None) -> Run:
     return Run(done.exit_code, done.stdout, done.stderr)
 
 
-def said(*words: Word) -> Any:  # noqa: ANN401 - JSON has no type
+def said(*words: Word) -> Any:
     """The value that a verb prints with --json, having succeeded."""
     return json.loads(cli(*words, "--json").check().out)
 

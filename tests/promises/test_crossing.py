@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from promises.demo_run import (
     ENTERPRISE,
     ICS,
@@ -238,7 +239,9 @@ SPELLED = {
     "spaces": PLACED["tables"].replace("[party.AAA]", "[ party . AAA ] # Team A"),
     "quoted": PLACED["inline"].replace("\nIND = {", '\n"IND" = {'),
     "empty list": re.sub(r'authority = \["ed25519:@\w+@"\]\n', "authority = []\n", TWO_CERTS),
-    "last": PLACED["inline"].replace('witnesses_from = "SECRET" }', 'witnesses_from = "SECRET", authority = ["ed25519:@IND@"] }'),
+    "last": PLACED["inline"].replace(
+        'witnesses_from = "SECRET" }', 'witnesses_from = "SECRET", authority = ["ed25519:@IND@"] }'
+    ),
 }
 
 
@@ -317,12 +320,18 @@ def test_every_object_that_does_not_cross_is_listed_with_its_article(name: str) 
     assert (rule, article) in {(row["rule"], row["article"]) for row in result["refused"]}
 
 
+@pytest.mark.slow
 def test_a_rule_without_an_article_refuses_and_is_named() -> None:
     """Of decide() and of gate() alike: the person must be told which line of the agreement to write."""
-    cases = {"once": changed((', once = "12(1)" }', " }")), "author": changed(('gate = { author = "5(2)", ', "gate = { "))}
+    cases = {
+        "once": changed((', once = "12(1)" }', " }")),
+        "author": changed(('gate = { author = "5(2)", ', "gate = { ")),
+    }
     for rule, run in zip(cases, demos(*(["--agreement", path] for path in cases.values())), strict=True):
         assert run.check(1).result["objects"]["crossed"] == 0
-        assert re.search(rf"REFUSED.*\b{rule}\b.*no article", run.out), f"{rule}:\n{run.out.partition(' 3 decide')[2][:600]}"
+        assert re.search(rf"REFUSED.*\b{rule}\b.*no article", run.out), (
+            f"{rule}:\n{run.out.partition(' 3 decide')[2][:600]}"
+        )
 
 
 ROLES = 'roles = ["release", "security"]'
@@ -360,6 +369,7 @@ def test_an_agreement_of_another_make_is_carried_out_too(name: str) -> None:
     assert run.result["digest_sent"] == run.result["digest_received"]
 
 
+@pytest.mark.slow
 def test_only_the_other_direction_open_makes_the_other_party_the_sender() -> None:
     path = changed((BOTH_WAYS, 'directions = ["KOR>IND"]'))
     run = demo("--agreement", path).check()
@@ -538,6 +548,7 @@ def test_the_demo_ends_on_a_bad_file_with_words_and_two() -> None:
         assert run.err.count("\n") <= 3
 
 
+@pytest.mark.slow
 def test_a_bundle_of_nothing_refuses_in_words() -> None:
     empty, all_bad = fresh("empty.json"), fresh("bad.json")
     empty.write_bytes(bundle_of())

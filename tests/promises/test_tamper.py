@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from entente.node.verify import verify_folders
 from promises.demo_run import (
     ROOT,
     Run,
@@ -31,8 +33,6 @@ from promises.demo_run import (
     start,
     verify_py,
 )
-
-from entente.node.verify import verify_folders
 
 NODES = ("IND", "KOR")
 Fault = tuple[str, str]
@@ -399,6 +399,7 @@ def test_both_trees_older_are_sound_and_say_how_far() -> None:
     assert judged(folder, *NODES) == ([], [])
 
 
+@pytest.mark.slow
 def test_the_register_of_another_demo_is_no_part_of_this_one() -> None:
     """Sound by itself and of the same parties, but under keys and an agreement of its own."""
     stranger = demo().check().folder
@@ -453,7 +454,16 @@ def flipped(at: Path) -> None:
     at.write_bytes(data)
 
 
-@pytest.mark.parametrize("kind", ["own/checkpoint", "mirror/tile/entries", "agreement", "blob", "own/tile/0"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "own/checkpoint",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mirror/tile/entries", "agreement", "blob", "own/tile/0")
+        ),
+    ],
+)
 def test_the_commands_end_with_three_and_name_the_file(kind: str) -> None:
     folder = copy_of(whole(), fresh("commands"))
     (path, *_) = paths_of("IND", kind)

@@ -192,7 +192,7 @@ def vary_agreement(d: Draft) -> None:
     if d.chance(0.2):
         terms["custody"] = {"default": "delivered", d.pick(d.levels(one)): "joint", d.pick(d.levels(two)): "held"}
     if d.chance(0.1):
-        terms["custody"] = {level: "joint" for level in [*d.levels(one), *d.levels(two)]}
+        terms["custody"] = dict.fromkeys([*d.levels(one), *d.levels(two)], "joint")
     if d.chance(0.35):
         row = d.pick(rows)
         row["one_way"] = True

@@ -4,8 +4,6 @@ They agree on ok, article, `n/a` and `unknown:<field>` of every rule; eight plan
 """
 
 import functools
-import tomllib
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,9 +12,9 @@ from mutants import MUTANTS
 from random_cases import cases, coverage, expected_outcomes, verify
 from second_decide import second_decide
 
-from entente.keys import SUITE_ALGORITHM
-from entente.treaty.agreement import Agreement, parse_agreement
-from entente.treaty.decision import Request, View, decide
+from entente.treaty.agreement import Agreement
+from entente.treaty.decision import decide
+from entente.treaty.request import Request, View
 
 COUNT = 10_000
 SAMPLES = ("india-korea", "two-certs")

@@ -15,8 +15,8 @@ from entente.keys import Verifier, key_id, pae
 from entente.register.entry import Entry, signed_message
 from entente.strict import check_text, parse_time
 from entente.treaty.agreement import Agreement, SignedAgreement
-from entente.treaty.decision import Person
 from entente.treaty.marking import Marking
+from entente.treaty.request import Person
 
 OnRelease = Callable[[Side, int, Entry, acts.Release], None]
 

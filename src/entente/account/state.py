@@ -10,8 +10,8 @@ import msgspec
 
 from entente.account.acts import Assure, Claim, Incident, Standing, Undertaking
 from entente.errors import StateError
-from entente.treaty.decision import Person
 from entente.treaty.marking import Marking
+from entente.treaty.request import Person
 
 
 class PersonFact(msgspec.Struct):

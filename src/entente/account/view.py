@@ -11,7 +11,7 @@ from entente.account.state import Pair, ReleaseFact, Side
 from entente.keys import split_key
 from entente.strict import parse_time
 from entente.treaty.agreement import Agreement, SignedAgreement
-from entente.treaty.decision import Ancestor, Assurance, Kem, Person, Request, StandingUse, View
+from entente.treaty.request import Ancestor, Assurance, Kem, Person, Request, StandingUse, View
 
 
 def agreement_at(

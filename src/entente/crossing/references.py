@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from entente.treaty.agreement import DECIDE_RULES, Agreement
-from entente.treaty.decision import Decision
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
+from entente.treaty.request import Decision
 
 OWN_MARKING_RULES = DECIDE_RULES[5:13]
 NOT_OWN_MARKING = frozenset(DECIDE_RULES) - frozenset(OWN_MARKING_RULES)

@@ -12,7 +12,7 @@ from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse_as, read_own, time_text
 from entente.treaty.agreement import DECIDE_RULES
 from entente.treaty.approval import Approval, Core, approve
-from entente.treaty.decision import Request, SealedRef
+from entente.treaty.request import Request, SealedRef
 
 VALID_DAYS = 7
 ONE_APPROVAL = frozenset(DECIDE_RULES) - {"approval_valid"}

@@ -21,7 +21,8 @@ from entente.node.propose import gate_draft, journal_decision
 from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse, parse_as
 from entente.treaty.approval import Approval, Core, Sealed
-from entente.treaty.decision import Decision, decide
+from entente.treaty.decision import decide
+from entente.treaty.request import Decision
 
 
 class Dispatched(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from entente.treaty.agreement import Agreement
 from entente.treaty.approval import Core
-from entente.treaty.decision import Decision, Finding, Person
+from entente.treaty.request import Decision, Finding, Person
 
 
 class Situation(msgspec.Struct, frozen=True):

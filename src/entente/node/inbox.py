@@ -11,7 +11,8 @@ from entente.node.ledger import Ledger
 from entente.register.entry import Entry
 from entente.store.node_db import InboxRow
 from entente.strict import canonical
-from entente.treaty.decision import Decision, Request, decide, sealed_ref
+from entente.treaty.decision import decide
+from entente.treaty.request import Decision, Request, sealed_ref
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -24,7 +24,8 @@ from entente.store.node_db import NoteRow
 from entente.strict import canonical
 from entente.treaty.agreement import SignedAgreement
 from entente.treaty.approval import rid_of
-from entente.treaty.decision import Decision, Request, View, decide, sealed_ref
+from entente.treaty.decision import decide
+from entente.treaty.request import Decision, Request, View, sealed_ref
 
 
 class Draft(msgspec.Struct, frozen=True):

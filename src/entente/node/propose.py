@@ -18,9 +18,10 @@ from entente.strict import canonical, encode, parse_as
 from entente.treaty.agreement import SignedAgreement, Terms
 from entente.treaty.approval import Approval, Core, Records
 from entente.treaty.area import Area
-from entente.treaty.decision import Decision, Request, SealedRef, View, decide
+from entente.treaty.decision import decide
 from entente.treaty.marking import Mapper, Marking, join
 from entente.treaty.record import Record
+from entente.treaty.request import Decision, Request, SealedRef, View
 
 NOT_YET = frozenset({"kem", "approval_valid", "approval_count"})
 _NO_VIEW = View({}, {}, (), 0, seen_before=False, suspended=())

@@ -34,9 +34,10 @@ from entente.register.entry import Entry, parse_entry
 from entente.store.node_db import InboxRow
 from entente.treaty.agreement import SignedAgreement
 from entente.treaty.approval import Core
-from entente.treaty.decision import Request, SealedRef, View, decide
+from entente.treaty.decision import decide
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
+from entente.treaty.request import Request, SealedRef, View
 
 MAX_KEY = 8192
 Validate = Callable[[str, list[bytes]], list[Record] | str]

@@ -27,7 +27,8 @@ from entente.register.tiles import changed_bundles, changed_tiles, split
 from entente.register.tree import Tree, leaf_hashes
 from entente.strict import parse_foreign
 from entente.treaty.agreement import SignedAgreement, parse_agreement
-from entente.treaty.decision import Request, decide, parties_of, sealed_ref
+from entente.treaty.decision import decide
+from entente.treaty.request import Request, parties_of, sealed_ref
 
 MAX_FILE = 1 << 26
 NOT_CHECKED = (

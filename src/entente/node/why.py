@@ -20,7 +20,7 @@ from entente.store.node_db import DraftRow
 from entente.strict import read_own
 from entente.treaty.approval import Core
 from entente.treaty.area import Area
-from entente.treaty.decision import Finding
+from entente.treaty.request import Finding
 
 
 class Object(msgspec.Struct, frozen=True):
@@ -159,3 +159,8 @@ def state_of(node: Ledger, fact: ReleaseFact) -> str:
 def digest_of(hashes: list[str]) -> str:
     """SHA-256 over the sorted hex digests, end to end: one figure for a set of objects, the same on both sides."""
     return hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()
+
+
+def sha256_hex(data: bytes) -> str:
+    """The lowercase hex SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()

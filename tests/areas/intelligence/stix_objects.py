@@ -15,7 +15,7 @@ DATA = ROOT.parent / "shared" / "data" / "intelligence"
 UUID = "11111111-2222-4333-8444-{:012x}"
 
 
-def indicator(number: int = 1, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON has no type
+def indicator(number: int = 1, **changes: Any) -> dict[str, Any]:
     """A valid indicator; a change to None takes the property out."""
     whole = {
         "type": "indicator",

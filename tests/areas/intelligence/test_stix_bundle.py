@@ -86,7 +86,7 @@ def test_members_are_the_slices_that_were_written(values: list[object], form: st
     extra = json.dumps(beside).encode()
     data = b'{"type":"bundle","x":' + extra + space.encode() + b',"objects":[' + inside + b"]" + space.encode() + b"}"
     assert bundle.members(data, place="f") == pieces
-    assert bundle._cut_tolerantly(data)[0] == pieces  # noqa: SLF001 - both cutters must agree
+    assert bundle._cut_tolerantly(data)[0] == pieces
 
 
 @settings(deadline=None)  # the first example compiles schemas

@@ -85,7 +85,7 @@ def test_attack_without_prose_is_valid_and_mentions_nobody() -> None:
     ],
 )
 @pytest.mark.parametrize("spelling", ["plain", "slashes", "marks", "all"])
-def test_mention_is_exact_however_it_is_spelt(text: str, found: bool, spelling: str) -> None:  # noqa: FBT001
+def test_mention_is_exact_however_it_is_spelt(text: str, found: bool, spelling: str) -> None:
     plain = as_bytes(indicator(description=f"see {text}"))
     data = {
         "plain": plain,

@@ -12,7 +12,7 @@ TIME = {"created": "2026-01-02T03:04:05.000Z", "modified": "2026-01-02T03:04:05.
 EXT = identifier("extension-definition")
 
 
-def marking(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON has no type
+def marking(**changes: Any) -> dict[str, Any]:
     return {
         "type": "marking-definition",
         "spec_version": "2.1",

@@ -1,0 +1,87 @@
+"""The command line's frame: the group, the options every verb takes, and how results and errors are printed.
+
+Exit codes: 0 ok, 1 refused, 2 usage, 3 verification failed, 4 partner unreachable. Secrets come from files or a
+prompt, never from arguments.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from entente import __version__
+from entente.app import AREAS, validate
+from entente.errors import EntenteError
+from entente.node.node import Node
+from entente.place import last_demo
+from entente.strict import read_own
+from entente.treaty.request import Finding
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def default_node() -> Path:
+    """The folder of the last demo's first party."""
+    demo = last_demo()
+    first = next(iter(read_own((demo / "demo.json").read_bytes(), dict[str, dict[str, Any]]).values()))
+    return Path(first["dir"])
+
+
+def node_verb(verb: F) -> F:
+    """Give a command --node and --json."""
+    verb = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(verb)
+    return click.option(
+        "--node", "folder", type=FOLDER, help="The node's folder. Default: the last demo's first party."
+    )(verb)
+
+
+@contextmanager
+def opened(folder: Path | None) -> Iterator[Node]:
+    """The node, open while the command runs."""
+    node = Node(folder or default_node(), AREAS, validate)
+    try:
+        yield node
+    finally:
+        node.close()
+
+
+def show(as_json: bool, value: object, text: str) -> None:  # noqa: FBT001 - a flag of the command line
+    """Print the result in the form asked for."""
+    click.echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False, sort_keys=True) if as_json else text)
+
+
+def password_of(handle: str, path: Path | None) -> bytes:
+    """A person's password, from a file or typed unseen."""
+    if path is not None:
+        return path.read_bytes().strip()
+    return str(click.prompt(f"password of {handle}", hide_input=True, err=True)).encode()
+
+
+class Verbs(click.Group):
+    """A group whose commands turn an EntenteError into its words and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; explain and exit on an error of ours."""
+        try:
+            return super().invoke(ctx)
+        except EntenteError as fault:
+            click.echo(fault.explain(), err=True)
+            ctx.exit(fault.exit_code)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def main() -> None:
+    """Carry out an agreement: share exactly what it allows, prove what was shared, count what is owed."""
+
+
+def finding_line(finding: Finding) -> str:
+    """One rule's answer as a line of text."""
+    mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
+    return f"  {mark} {finding.rule:16s} Art. {finding.article:8s} {finding.observed}"

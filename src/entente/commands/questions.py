@@ -1,0 +1,174 @@
+"""Questions: why, what, how far, and whether it verifies."""
+
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from entente.app import AREAS
+from entente.commands.frame import FOLDER, finding_line, main, node_verb, opened, show
+from entente.errors import UsageError
+from entente.node.node import Node
+from entente.node.verify import find_folders, verify_folders
+from entente.place import last_demo
+from entente.store.sqlite import sqlite_version
+
+
+@main.command()
+@click.argument("which")
+@click.option("--all", "everything", is_flag=True, help="List every object, not the first of each kind.")
+@node_verb
+def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> None:
+    """Every object and every rule of a release (number or id) or draft, passed or failed."""
+    with opened(folder) as node:
+        found = node.why(which)
+    lines = [f"{found.kind} {found.rid}", f"{found.area}, Art. {found.article}: {found.state}"]
+    if found.approved_by:
+        lines.append(f"approved by {', '.join(found.approved_by)}")
+    lines += [finding_line(item) for item in found.findings]
+    if found.gate:
+        lines += ["home rules (private):", *(finding_line(item) for item in found.gate)]
+    crossing = [item for item in found.objects if item.crosses]
+    staying = [item for item in found.objects if not item.crosses]
+    limit = None if everything else 12
+    for title, group in ((f"{len(crossing):,} objects crossed", crossing), (f"{len(staying):,} stayed", staying)):
+        lines.append(title)
+        for item in group[:limit]:
+            reason = f"  Art. {item.article} ({item.rule})" if item.rule else ""
+            lines.append(f"  {item.type:24s} {item.title[:60]:60s}{reason}")
+        if limit is not None and len(group) > limit:
+            lines.append(f"  … and {len(group) - limit:,} more (--all)")
+    show(as_json, found, "\n".join(lines))
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(["releases", "drafts", "imports", "inbox"]), default="releases")
+@node_verb
+def list_(what: str, folder: Path | None, *, as_json: bool) -> None:
+    """List releases (both ways), drafts, imports, or the inbox."""
+    with opened(folder) as node:
+        rows = _rows(node, what)
+    text = "\n".join("  ".join(str(value) for value in row.values()) for row in rows)
+    show(as_json, rows, text or f"no {what}")
+
+
+def _rows(node: Node, what: str) -> list[dict[str, object]]:
+    if what == "drafts":
+        return [{"rid": d.rid, "state": d.state, "author": d.author, "at": d.at} for d in node.db.drafts()]
+    if what == "imports":
+        return [
+            {"source": s.id, "at": s.at, "area": s.area, "count": s.count, "quarantined": s.quarantined}
+            for s in node.db.sources()
+        ]
+    if what == "inbox":
+        return [
+            {"idx": r.idx, "kind": r.kind, "rid": r.rid, "reason": r.reason}
+            for r in node.db.pending(node.logs[node.partner])
+        ]
+    return [
+        {
+            "from": side.party,
+            "number": fact.number,
+            "state": node.state_of(fact),
+            "area": fact.area,
+            "records": fact.records,
+            "rid": fact.rid,
+        }
+        for side in node.pair.sides.values()
+        for fact in side.releases
+    ]
+
+
+@main.command()
+@node_verb
+def status(folder: Path | None, *, as_json: bool) -> None:
+    """Say where this node stands: registers, what waits, what each statement of the agreement has behind it."""
+    with opened(folder) as node:
+        law = node.law.law
+        registers = {
+            side.party: {"entries": side.size, "invalid": len(side.invalid), "releases": len(side.releases)}
+            for side in node.pair.sides.values()
+        }
+        built = {
+            article: name for name, terms in law.areas.items() if name in AREAS for article in terms.articles or ()
+        }
+        statements = [
+            {"article": a, "area": built.get(a, ""), "strength": s, "words": w, "works": a in built}
+            for a, (w, s) in law.statements.items()
+        ]
+        value = {
+            "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
+            "frozen": node.frozen,
+            "party": node.party, "registers": registers, "statements": statements,
+        }  # fmt: skip
+        lines = [f"{node.party} under {law.id} version {law.version}{' · EXERCISE' if law.exercise else ''}"]
+        lines += [
+            f"  {p}: {r['entries']} entries, {r['releases']} releases, {r['invalid']} invalid"
+            for p, r in registers.items()
+        ]
+        lines.append(f"  the partner has cosigned {node.acknowledged()} of our entries")
+        if node.frozen:
+            lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
+        lines += [
+            f"  Art. {s['article']:6s} {s['strength']:10s} "
+            f"{'works' if s['works'] else 'not built yet':14s} {s['words']}"
+            for s in statements
+        ]
+    show(as_json, value, "\n".join(lines))
+
+
+@main.command()
+@click.argument("folder", type=FOLDER, required=False)
+@click.option("--node", "given", type=FOLDER, help="The same as FOLDER.")
+@click.option("--json", "as_json", is_flag=True)
+def verify(folder: Path | None, given: Path | None, *, as_json: bool) -> None:
+    """Verify a node's served tree, or all of a demo's: every hash, head, signature and decision again."""
+    place = folder or given or last_demo()
+    if not place.is_dir():
+        raise UsageError("no such folder", place=str(place))
+    report = verify_folders(find_folders(place))
+    colours = {"ok": "green", "FAIL": "red"}
+    lines = [f"{click.style(f'{line.status:11s}', fg=colours.get(line.status))} {line.text}" for line in report.lines]
+    how_far = ", ".join(f"{party} to {found['size']}" for party, found in report.registers.items())
+    lines.append(
+        f"verified {how_far or 'nothing'}: {report.entries} entries, {report.heads} heads, "
+        f"{report.signatures} signatures, {report.decisions} decisions; {len(report.faults)} failed"
+    )
+    faults = [{"detail": detail, "place": where} for where, detail in report.faults]
+    show(as_json, {"faults": faults, "registers": report.registers, "verified": report.summary()}, "\n".join(lines))
+    if faults:
+        sys.exit(3)
+
+
+@main.command()
+@click.option("--cut", default="", help="A:B, entries of each register. Default: the largest cut both have cosigned.")
+@click.option("--at", default="", help="The time it is drawn for. Default: the latest within the cut.")
+@node_verb
+def reconcile(cut: str, at: str, folder: Path | None, *, as_json: bool) -> None:
+    """What both registers add up to at a cut: the same bytes on both nodes."""
+    with opened(folder) as node:
+        found = node.reconcile(cut, at)
+    if as_json:
+        show(as_json, {"at": found.at, "cut": found.cut, "sha256": found.sha256}, "")
+        return
+    click.echo(f"# the partner gets the same with: entente reconcile --cut {found.cut} --at {found.at}", err=True)
+    click.echo(found.text.decode(), nl=False)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+def doctor(*, as_json: bool) -> None:
+    """Look whether this machine can run a node, and say what to do where it cannot."""
+    disk = shutil.disk_usage(Path.cwd())
+    checks = [
+        ("python", platform.python_version(), sys.version_info >= (3, 11)),
+        ("sqlite", *sqlite_version()),
+        ("disk", f"{disk.free // 2**20:,} MiB free", disk.free > 2**30),
+        ("areas", ", ".join(AREAS), bool(AREAS)),
+    ]
+    rows = [{"found": found, "ok": good, "what": what} for what, found, good in checks]
+    show(as_json, rows, "\n".join(f"{'ok  ' if good else 'FAIL'} {what:8s} {found}" for what, found, good in checks))
+    if not all(good for _, _, good in checks):
+        sys.exit(1)

@@ -1,0 +1,111 @@
+"""One release, from import to answer. What crosses the border is shown first and done with --yes."""
+
+from pathlib import Path
+
+import click
+
+from entente.commands.frame import FILE, FOLDER, finding_line, main, node_verb, opened, password_of, show
+from entente.node.propose import Wish
+from entente.node.served import FolderTree
+
+
+@main.command("import")
+@click.argument("path", type=FILE)
+@click.option("--area", default="intelligence", show_default=True)
+@click.option("--map", "map_id", required=True, help="The marking map its foreign markings are read by.")
+@node_verb
+def import_(path: Path, area: str, map_id: str, folder: Path | None, *, as_json: bool) -> None:
+    """Take in a file of an area's format; bad objects are quarantined alone."""
+    with opened(folder) as node:
+        done = node.import_file(area, path.read_bytes(), place=path.name, map_id=map_id)
+    bad = [{"place": item.place, "reason": item.reason} for item in done.quarantined]
+    lines = [f"import {done.source}: {done.records:,} valid, {len(bad):,} quarantined"]
+    lines += [f"  quarantined {item['place']}: {item['reason']}" for item in bad]
+    show(as_json, {"quarantined": bad, "records": done.records, "source": done.source}, "\n".join(lines))
+
+
+@main.command()
+@click.argument("source")
+@click.option("--author", required=True, help="Handle of who proposes.")
+@click.option("--article", default="", help="Default: the area's first.")
+@click.option("--view", default="", help="Default: the area's first.")
+@click.option("--retain-days", type=int, default=0)
+@click.option("--copies", type=int, default=1, show_default=True)
+@node_verb
+def propose(
+    source: str,
+    author: str,
+    article: str,
+    view: str,
+    retain_days: int,
+    copies: int,
+    folder: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Freeze what may cross from an import into a draft; nothing leaves."""
+    with opened(folder) as node:
+        made = node.propose(source, Wish(author, article, view, retain_days=retain_days, copies=copies))
+        refused = [{"article": w.article, "id": w.id, "reason": w.reason, "rule": w.rule} for _, w in made.refused]
+    lines = [f"draft {made.rid}", f"{made.state}: {made.kept:,} objects, {made.bytes:,} bytes; {len(refused):,} stay"]
+    lines += [finding_line(f) for f in (*made.decision.refusals, *made.gate.refusals)]
+    if made.mentions:
+        lines.append(f"{made.mentions:,} of them mention a withheld object in prose")
+    show(as_json, {"kept": made.kept, "refused": refused, "rid": made.rid, "state": made.state}, "\n".join(lines))
+
+
+@main.command()
+@click.argument("rid")
+@click.option("--as", "handle", required=True, help="Who approves.")
+@click.option("--role", default="", help="In which of the area's roles.")
+@click.option("--password-file", type=FILE)
+@click.option("--revoke", is_flag=True, help="Take the approval back; possible until dispatch.")
+@node_verb
+def approve(
+    rid: str, handle: str, role: str, password_file: Path | None, folder: Path | None, *, revoke: bool, as_json: bool
+) -> None:
+    """Sign a draft's exact bytes. The author cannot."""
+    with opened(folder) as node:
+        signer = node.person_signer(handle, password_of(handle, password_file))
+        done = node.revoke_approval(rid, handle, signer) if revoke else node.approve(rid, handle, role, signer)
+    show(as_json, done, f"{done.state}: signed by {', '.join(done.by) or 'nobody'} ({done.needed} needed)")
+
+
+@main.command()
+@click.argument("rids", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do it. Without it, only what would cross is shown.")
+@node_verb
+def dispatch(rids: tuple[str, ...], folder: Path | None, *, yes: bool, as_json: bool) -> None:
+    """Enter approved drafts into the register, sealed to the partner."""
+    with opened(folder) as node:
+        if not yes:
+            found = [node.why(rid) for rid in rids]
+            rows = [{"objects": sum(o.crosses for o in w.objects), "rid": w.rid, "state": w.state} for w in found]
+            text = "\n".join(f"{r['rid']}: {r['state']}, {r['objects']:,} objects would cross" for r in rows)
+            show(as_json, rows, f"{text}\nnothing was done; add --yes")
+            return
+        done = node.dispatch(rids)
+    show(as_json, done, "\n".join(f"release {d.number}: entry {d.idx}, {d.rid}" for d in done))
+
+
+@main.command()
+@click.option("--from", "tree", type=FOLDER, help="The partner's served tree. Default: from the settings.")
+@node_verb
+def pull(tree: Path | None, folder: Path | None, *, as_json: bool) -> None:
+    """Read the partner's tree: store, cosign, and open what is addressed to us."""
+    with opened(folder) as node:
+        done = node.pull(FolderTree(tree) if tree else None)
+    text = f"{done.entries} new entries (now {done.size}); the partner has cosigned {done.acknowledged} of ours"
+    text += "".join(f"\n  entry {h.idx}: {h.records:,} objects received" for h in done.opened)
+    text += "".join(f"\n  entry {idx}: {outcome}: {reason}" for idx, outcome, reason in done.refused)
+    text += "".join(f"\n  entry {idx}: waiting: {reason}" for idx, reason in done.waiting)
+    show(as_json, done, text)
+
+
+@main.command()
+@node_verb
+def answer(folder: Path | None, *, as_json: bool) -> None:
+    """State the outcomes of what was received in our register."""
+    with opened(folder) as node:
+        count = node.answer()
+    show(as_json, {"entries": count}, f"{count} answer entries" if count else "nothing to answer")

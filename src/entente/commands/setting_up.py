@@ -1,0 +1,176 @@
+"""Setting up a node: stores, keys, persons, the partner, the marking map."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from entente.commands.frame import FILE, FOLDER, default_node, main, node_verb, opened, password_of, show
+from entente.node import setup
+from entente.node.node import Node
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--party", required=True, help="This party's code in the agreement.")
+@click.option(
+    "--passphrase-file", type=FILE, required=True, help="Locks the node's keys; copied into the folder, mode 0600."
+)
+@click.option("--partner-tree", default="", help="Where the partner's served tree is read (a folder).")
+def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str) -> None:
+    """Make an empty node in FOLDER: its own stores and machine keys, no agreement yet."""
+    passphrase = passphrase_file.read_bytes().strip()
+    setup.create(folder, setup.Settings(party, partner_tree), passphrase)
+    (folder / "passphrase").touch(mode=0o600)
+    (folder / "passphrase").write_bytes(passphrase)
+    click.echo(f"node of {party} in {folder}; next: `entente init`")
+
+
+@main.command()
+@click.argument("agreement", type=FILE)
+@click.argument("signatures", type=FILE)
+@click.option(
+    "--authority", "authority_file", type=FILE, required=True, help="The authority's locked key (`entente key new`)."
+)
+@click.option("--authority-passphrase-file", type=FILE, required=True)
+@node_verb
+def init(
+    agreement: Path,
+    signatures: Path,
+    authority_file: Path,
+    authority_passphrase_file: Path,
+    folder: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Found this party's register under AGREEMENT, which both authorities have signed in SIGNATURES (DSSE)."""
+    authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
+    with opened(folder) as node:
+        signed = setup.found(node, agreement.read_bytes(), signatures.read_bytes(), authority)
+        genesis = setup.genesis_hash(node)
+    show(
+        as_json,
+        {"agreement": signed.hash, "genesis": genesis},
+        f"agreement {signed.hash}\ngenesis   {genesis} (for the pairing file)",
+    )
+
+
+@main.command()
+@click.argument("genesis")
+@click.argument("tree")
+@node_verb
+def pair(genesis: str, tree: str, folder: Path | None, *, as_json: bool) -> None:
+    """Remember the partner: the hash of its GENESIS as it passed by hand, and where its TREE is read."""
+    place = folder or default_node()
+    settings = msgspec.structs.replace(setup.read_settings(place), partner_genesis=genesis, partner_tree=tree)
+    setup.write_settings(place, settings)
+    show(as_json, settings, f"paired; next: `entente pull --node {place}`")
+
+
+@main.group()
+def key() -> None:
+    """Keys of authorities and persons."""
+
+
+@key.command("new")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--passphrase-file", type=FILE, required=True)
+def key_new(path: Path, passphrase_file: Path) -> None:
+    """Make an authority's key in PATH, locked; prints the public half for the agreement."""
+    click.echo(setup.new_authority(path, passphrase_file.read_bytes().strip()))
+
+
+@key.command("list")
+@node_verb
+def key_list(folder: Path | None, *, as_json: bool) -> None:
+    """List the persons' keys held here and how they are certified."""
+    with opened(folder) as node:
+        rows = [
+            {
+                "handle": handle,
+                "revoked": fact.revoked_from is not None,
+                "roles": fact.person.roles,
+                "until": fact.person.until,
+            }
+            for handle, fact in sorted(node.side.persons.items())
+        ]
+    text = "\n".join(f"{r['handle']:20s} {', '.join(r['roles']):20s} until {r['until']}" for r in rows)  # type: ignore[arg-type]
+    show(as_json, rows, text or "nobody is certified yet")
+
+
+@main.command()
+@click.argument("handle")
+@click.option("--roles", required=True, help="Comma-separated roles.")
+@click.option("--areas", required=True, help="Comma-separated areas.")
+@click.option("--ceiling", required=True)
+@click.option("--until", required=True, help="YYYY-MM-DDTHH:MMZ")
+@click.option(
+    "--national-id-file", type=FILE, required=True, help="One natural person, one id: it never leaves the node."
+)
+@click.option("--password-file", type=FILE, help="The person's password; asked for if left out.")
+@click.option("--authority", "authority_file", type=FILE, required=True)
+@click.option("--authority-passphrase-file", type=FILE, required=True)
+@node_verb
+def person(
+    handle: str, roles: str, areas: str, ceiling: str, until: str, national_id_file: Path, password_file: Path | None,
+    authority_file: Path, authority_passphrase_file: Path, folder: Path | None, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Certify a person: a key of their own, locked under their password, and an entry by the authority."""
+    authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
+    with opened(folder) as node:
+        public = node.add_person_key(handle, password_of(handle, password_file))
+        draft = setup.certify(
+            node, authority, handle=handle, national_id=national_id_file.read_text().strip(), key=public,
+            roles=roles.split(","), areas=areas.split(","), ceiling=ceiling, until=until,
+        )  # fmt: skip
+        (idx,) = node.append([draft])
+    show(as_json, {"handle": handle, "idx": idx, "key": public}, f"{handle} certified, entry {idx}")
+
+
+@main.command()
+@click.option("--level", required=True)
+@click.option("--areas", required=True, help="Comma-separated areas.")
+@click.option("--until", required=True)
+@click.option("--authority", "authority_file", type=FILE, required=True)
+@click.option("--authority-passphrase-file", type=FILE, required=True)
+@node_verb
+def assure(
+    level: str,
+    areas: str,
+    until: str,
+    authority_file: Path,
+    authority_passphrase_file: Path,
+    folder: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """State that this party can protect up to LEVEL in these areas: without it the partner may release nothing."""
+    authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
+    with opened(folder) as node:
+        (idx,) = node.append([setup.assure(node, authority, level=level, areas=areas.split(","), until=until)])
+    show(as_json, {"idx": idx}, f"assured up to {level}, entry {idx}")
+
+
+@main.command("map")
+@click.argument("path", type=FILE)
+@click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
+@click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
+@node_verb
+def map_(
+    path: Path, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
+) -> None:
+    """Sign a marking map (JSON: agreement, area, rows, default?) so that imports can be read by it."""
+    with opened(folder) as node:
+        found = setup.parse_map(path.read_bytes(), place=path.name)
+        signers = _signers(node, handles, passwords)
+        name = node.sign_map(found, signers)
+    show(as_json, {"map": name}, f"map {name}")
+
+
+def _signers(node: Node, handles: tuple[str, ...], passwords: tuple[Path, ...]) -> list[tuple[str, Any]]:
+    files: list[Path | None] = [*passwords, *([None] * len(handles))]
+    return [
+        (handle, node.person_signer(handle, password_of(handle, path)))
+        for handle, path in zip(handles, files, strict=False)
+    ]
