@@ -104,7 +104,11 @@ class Floor:
 
 def _appends(folder: Path, size: int, batches: int) -> Iterator[Result]:
     """Entries a second at one batch size, batch by batch in turns."""
-    logs = {"value": Ours(folder / "a"), "published": Ours(folder / "b", publish=True), "floor": Floor(folder)}
+    logs: dict[str, Ours | Floor] = {
+        "value": Ours(folder / "a"),
+        "published": Ours(folder / "b", publish=True),
+        "floor": Floor(folder),
+    }
     chance = random.Random(SEED)  # noqa: S311 - the same entries each time
 
     def side(log: Ours | Floor) -> Callable[[], float]:

@@ -206,6 +206,7 @@ def proposed(pair: Pair, bundle: Path) -> dict[str, Any]:
 
 
 def approved(pair: Pair, rid: str) -> None:
+    done: dict[str, Any] = {}
     for handle, role in pair.approvers.items():
         secret = ("--as", handle, "--role", role, "--password-file", pair.sender.held[handle])
         done = said("approve", rid, *secret, "--node", pair.sender.node)
@@ -213,7 +214,7 @@ def approved(pair: Pair, rid: str) -> None:
 
 
 @pytest.mark.parametrize("make", MAKES)
-def test_two_nodes_carry_a_bundle_across_by_the_command_line_alone(make: str) -> None:
+def test_two_nodes_carry_a_bundle_across_by_the_command_line_alone(make: str) -> None:  # noqa: PLR0915 - a journey
     pair = founded(make)
     ours, theirs = ("--node", pair.sender.node), ("--node", pair.receiver.node)
     made = proposed(pair, SAMPLE_BUNDLE)
@@ -411,7 +412,7 @@ def test_what_cannot_be_done_ends_with_its_code_and_names_the_place(name: str) -
 )
 def test_an_error_says_what_to_do_about_it(name: str, words: list[str]) -> None:
     assert name
-    where = [] if "--node" in words else list(ind())
+    where: list[str | Path] = [] if "--node" in words else list(ind())
     if "RID" in words:
         rid = said("list", "releases", *ind())[0]["rid"]
         words = [rid if word == "RID" else word for word in words]

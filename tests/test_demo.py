@@ -1,4 +1,4 @@
-"""The first ten minutes read as promised: seven steps in order, each refusal with its article, and a folder to go on with."""
+"""The first ten minutes read as promised: steps in order, each refusal with its article, a folder to go on with."""
 
 import json
 import re
@@ -134,6 +134,7 @@ def test_the_json_is_one_object_with_the_promised_keys() -> None:
     assert result["same_answer"] is True
 
 
+@pytest.mark.slow
 def test_without_json_nothing_of_it_is_printed() -> None:
     place = fresh()
     run = start("-m", "entente.demo", "--dir", place, "--once", state=fresh("state")).done().check()

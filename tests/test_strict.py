@@ -262,11 +262,11 @@ def test_nesting_is_allowed_to_the_limit_and_no_further(reader: Callable[[bytes]
 @pytest.mark.parametrize("tail", [pytest.param(b'\\"', marks=OPEN), b'"', b"\\\\", b"a", b'"["'])
 def test_an_open_string_costs_linear_time(reader: Callable[[bytes], Any], tail: bytes) -> None:
     """32 KiB is one entry; a foreign file may be a thousand times as long."""
-    data = b"[]" * 70 + b'"' + tail * (31_000 // len(tail))
+    data = b"[]" * 70 + b'"' + tail * (12_000 // len(tail))
     began = time.process_time()
     with pytest.raises(FormatError):
         reader(data)
-    assert time.process_time() - began < 0.2
+    assert time.process_time() - began < 0.1
 
 
 @given(st.binary(max_size=80))

@@ -363,7 +363,7 @@ class World:
 
 
 def decisions(world: World) -> dict[tuple[str, int], Decision]:
-    """decide() on every release that joins the facts, by an auditor who holds all; the Views are those of all readers."""
+    """decide() on each release that joins the facts, by an auditor who holds all; every reader has the same Views."""
     found: dict[tuple[str, int], Decision] = {}
 
     def judge(side: Side, idx: int, entry: Entry, _body: Release) -> None:

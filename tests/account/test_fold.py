@@ -101,7 +101,7 @@ def test_many_longer_histories_have_the_same_views_and_facts(sample: str) -> Non
 def test_the_random_histories_reach_what_they_are_about() -> None:
     views, kinds, reasons = 0, set(), set()
     permits = 0
-    for seed in range(40):
+    for seed in range(24):
         made = random_history(SAMPLES[seed % 2], seed)
         for node in made.nodes.values():
             node.read()
@@ -112,8 +112,8 @@ def test_the_random_histories_reach_what_they_are_about() -> None:
             wrong = {fault.idx for fault in side.invalid}
             reasons |= {fault.reason.split(":")[0] for fault in side.invalid}
             kinds |= {parse_entry(d).kind for i, d in enumerate(made.world.entries[party]) if i not in wrong}
-    assert views > 200
-    assert permits > 10
+    assert views > 100
+    assert permits > 5
     assert kinds == {
         "genesis",
         "adopt",

@@ -20,7 +20,8 @@ from typing import Any
 import pysqlite3.dbapi2 as sqlite
 
 from entente.app import AREAS, validate
-from entente.demo import SAMPLES, Demo
+from entente.cast import SAMPLES, marking_map
+from entente.demo import Demo
 from entente.errors import BehindError, CorruptionError, EntenteError, ForkError, PartnerError
 from entente.node.node import Node
 from entente.node.propose import Wish
@@ -46,7 +47,7 @@ def make_pair(folder: Path) -> tuple[str, str]:
     demo.write_index()
     sender, receiver = demo.sender, demo.receiver
     signed = [(f"{sender.code}/{person.user}", sender.signer(person)) for person in demo._mappers()]
-    (folder / "map").write_text(sender.node.sign_map(demo._map(), signed))
+    (folder / "map").write_text(sender.node.sign_map(marking_map(sender, default=True), signed))
     for side in demo.sides.values():
         side.node.pull()
     for side in demo.sides.values():

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from entente.app import AREAS, validate
-from entente.demo import SAMPLES, Demo
+from entente.cast import SAMPLES
+from entente.demo import Demo
 from entente.errors import FrozenError
 from entente.node.node import Node
 from entente.node.propose import Wish

@@ -10,7 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -57,7 +57,7 @@ def verify(text: str, message: bytes, signature: str) -> bool:
 
 
 def shift(time: str, minutes: int) -> str:
-    return (datetime.strptime(time, CLOCK) + timedelta(minutes=minutes)).strftime(CLOCK)
+    return (datetime.strptime(time, CLOCK).replace(tzinfo=UTC) + timedelta(minutes=minutes)).strftime(CLOCK)
 
 
 def copied(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """A second decide(), written from the tables in docs/reference/formats.md alone.
 
-Nothing of the package is imported. A rule is a small predicate over `Facts`; a fact that is missing raises `Unknown`, so
-the order in which a predicate asks for its facts is the order of checks the table gives.
+Nothing of the package is imported. A rule is a small predicate over `Facts`; a fact that is missing raises `Unknown`,
+so the order in which a predicate asks for its facts is the order of checks the table gives.
 """
 
 import hashlib

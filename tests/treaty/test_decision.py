@@ -36,7 +36,7 @@ def first(agreement: dict[str, Any], view: dict[str, Any], request: dict[str, An
 
 
 @functools.cache
-def answers() -> tuple[list[Any], list[Answer]]:
+def answers() -> tuple[list[tuple[Any, Any, Any]], list[Answer]]:
     found = list(cases(20261122, COUNT))
     return found, [first(*case) for case in found]
 
@@ -46,7 +46,7 @@ def test_two_implementations_agree_on_10_000_cases() -> None:
     differing = [
         (number, a, b)
         for number, (case, ours) in enumerate(zip(found, mine, strict=True))
-        for a, b in zip(ours, second_decide(*case, verify), strict=True)
+        for a, b in zip(ours, second_decide(case[0], case[1], case[2], verify), strict=True)
         if a != b
     ]
     assert not differing, f"{len(differing)} findings differ, first {differing[:3]}"
@@ -60,4 +60,4 @@ def test_every_rule_passes_fails_and_is_unknown_somewhere() -> None:
 @pytest.mark.parametrize("name", sorted(MUTANTS))
 def test_planted_mutant_is_found(name: str) -> None:
     found, mine = answers()
-    assert any(MUTANTS[name](*case, verify) != ours for case, ours in zip(found, mine, strict=True))
+    assert any(MUTANTS[name](case[0], case[1], case[2], verify) != ours for case, ours in zip(found, mine, strict=True))

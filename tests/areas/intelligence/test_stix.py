@@ -187,7 +187,8 @@ def holds(data: bytes) -> None:
     try:
         records, rejected = AREA.split(data, place="f")
     except FormatError as fault:
-        assert fault.place == "f"
+        if fault.place != "f":
+            raise
         return
     for record in records:
         assert record.data in data
