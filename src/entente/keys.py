@@ -6,6 +6,7 @@ takes the place of `SoftSigner` without a caller noticing.
 
 import hashlib
 import os
+import re
 from typing import NewType, Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -38,6 +39,9 @@ _KEMS = {X25519_SUITE: KEM.X25519, HYBRID_SUITE: KEM.MLKEM768_X25519}
 _SCRYPT_N = 2**15
 _SEAL_VERSION = b"entente-key-v1\n"
 
+_HEX = re.compile(r"[0-9a-f]*").fullmatch
+_PRIME = 2**255 - 19
+
 # The order of the prime subgroup: a signature whose S is not below it is malleable (RFC 8032, 5.1.7).
 _ORDER = 2**252 + 27742317777372353535851937790883648493
 
@@ -60,14 +64,11 @@ def split_key(text: str) -> tuple[str, bytes]:
     """The algorithm and raw bytes of `alg:hex`; FormatError on anything else."""
     algorithm, _, tail = text.partition(":")
     size = RAW_BYTES.get(algorithm)
-    if size is None or len(tail) != 2 * size or tail.lower() != tail:
+    if size is None or len(tail) != 2 * size or not _HEX(tail):
         raise FormatError(
             f"{text[:40]!r} is not a key", remedy="Keys are alg:hex with a known algorithm and its length."
         )
-    try:
-        return algorithm, bytes.fromhex(tail)
-    except ValueError:
-        raise FormatError(f"{text[:40]!r} is not a key") from None
+    return algorithm, bytes.fromhex(tail)
 
 
 def key_id(text: str) -> KeyId:
@@ -100,11 +101,20 @@ def verify_raw(raw: bytes, message: bytes, signature: bytes) -> bool:
     """Whether 64 signature bytes by a 32-byte public key cover `message`; False when malformed."""
     if len(signature) != 64 or int.from_bytes(signature[32:], "little") >= _ORDER:
         return False
+    if not (_is_canonical(raw) and _is_canonical(signature[:32])):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(raw).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _is_canonical(point: bytes) -> bool:
+    """Whether 32 bytes are the one spelling of a point: y below p, and no sign where x is 0. Source: RFC 8032, 5.1.3."""
+    number = int.from_bytes(point, "little")
+    height = number & (2**255 - 1)
+    return len(point) == 32 and height < _PRIME and not (number >> 255 and height in (1, _PRIME - 1))
 
 
 class Signer(Protocol):
@@ -164,11 +174,14 @@ def wrap(suite: str, public: str, secret: bytes, info: bytes) -> bytes:
     algorithm, raw = split_key(public)
     if SUITE_ALGORITHM.get(suite) != algorithm:
         raise FormatError(f"a {algorithm} key does not belong to suite {suite}")
-    curve = X25519PublicKey.from_public_bytes(raw[-32:])
-    if suite == X25519_SUITE:
-        return _hpke(suite).encrypt(secret, curve, info)
-    lattice = MLKEM768PublicKey.from_public_bytes(raw[:-32])
-    return _hpke(suite).encrypt(secret, MLKEM768X25519PublicKey(lattice, curve), info)
+    try:
+        curve = X25519PublicKey.from_public_bytes(raw[-32:])
+        if suite == X25519_SUITE:
+            return _hpke(suite).encrypt(secret, curve, info)
+        lattice = MLKEM768PublicKey.from_public_bytes(raw[:-32])
+        return _hpke(suite).encrypt(secret, MLKEM768X25519PublicKey(lattice, curve), info)
+    except ValueError as fault:  # a point of small order, or numbers out of range
+        raise FormatError(f"the sealing key {public[:24]}… is not usable ({fault})") from None
 
 
 def unwrap(suite: str, private: bytes, wrapped: bytes, info: bytes) -> bytes:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _PLAIN = re.compile(rb"[^\\\x00-\x1f\x7f-\xff]*").fullmatch
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_BRACKETS = re.compile(rb'"(?:[^"\\]+|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z").fullmatch
 _HEX = re.compile(r"(?:[0-9a-f]{2})*").fullmatch
 
@@ -66,6 +66,8 @@ def parse(data: bytes, *, place: str = "object", newlines: bool = False) -> Any:
         value = _generic.decode(data)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as fault:
         raise FormatError(str(fault), place=place) from None
+    except FormatError as fault:
+        raise FormatError(fault.detail, place=place, remedy=fault.remedy) from None
     try:
         if canonical(value) != data:
             raise FormatError(

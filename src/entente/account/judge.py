@@ -6,6 +6,7 @@ Source: design core-spec, Entries (signed by).
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -13,11 +14,12 @@ from entente.account import acts
 from entente.account.state import Act, AnswerFact, KemFact, PersonFact, ReleaseFact, Side, StandingFact
 from entente.keys import Verifier, key_id, pae
 from entente.register.entry import Entry, signed_message
-from entente.strict import check_text, parse_time
+from entente.strict import check_text, parse_time, time_text
 from entente.treaty.agreement import Agreement, SignedAgreement
 from entente.treaty.marking import Marking
 from entente.treaty.request import Person
 
+SEALING_DAYS = 90
 OnRelease = Callable[[Side, int, Entry, acts.Release], None]
 
 
@@ -111,7 +113,11 @@ class Judge:
         side = self.side
         side.agreement = agreement
         side.log_key, side.mirror_key = keys.log.key, keys.mirror.key
-        side.kems[key_id(keys.kem.key)] = KemFact(keys.kem.key, keys.kem.until, self.idx)
+        side.kems[key_id(keys.kem.key)] = KemFact(keys.kem.key, self._sealing_end(keys.kem.until), self.idx)
+
+    def _sealing_end(self, until: str) -> str:
+        """A sealing key is certified for at most 90 days, whatever its entry says."""
+        return min(until, time_text(parse_time(self.entry.at) + timedelta(days=SEALING_DAYS)))
 
     def _adopt(self, body: acts.Adopt) -> None:
         target = self.rules.laws.get(body.agreement)
@@ -167,7 +173,7 @@ class Judge:
                 found.revoked_from = min(found.revoked_from or body.revoked.from_index, body.revoked.from_index)  # type: ignore[union-attr]
             else:
                 need(found is None, "key stands already")
-                side.kems[key_id(body.key)] = KemFact(body.key, body.until, self.idx)
+                side.kems[key_id(body.key)] = KemFact(body.key, self._sealing_end(body.until), self.idx)
             return
         if body.subject == "tls":
             self._by_authority()
@@ -242,6 +248,10 @@ class Judge:
             raise NotValidError("orders about a release that is not in this register")
         self._by_persons(self.law.acts.signers.order, self._area_roles(found.area))
         marking = body.marking if isinstance(body.marking, Marking) else None
+        if marking is not None:
+            scale = self.law.ranks.get(marking.originator, self.law.ranks[self.side.party])
+            need(marking.originator == found.marking.originator, "reclassifies to another originator")
+            need(marking.level in scale, "reclassifies to a level that its scale has not")
         found.orders.append(Act(self.idx, body.act, marking))
         self.side.order_answers[self.idx] = []
 

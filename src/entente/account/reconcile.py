@@ -6,7 +6,8 @@ Source: design core-spec, Reconcile.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -15,6 +16,8 @@ from entente.account.state import Pair, ReleaseFact
 from entente.errors import EntenteError
 from entente.register.entry import parse_entry
 from entente.strict import canonical
+
+Roots = Callable[[str, int], str | None]
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -40,26 +43,34 @@ def release_state(fact: ReleaseFact, own_size: int, partner_size: int) -> str:
     return "disputed" if REFUSALS & set(outcomes) else "dispatched"
 
 
-def closed_cut(entries: Mapping[str, Sequence[bytes]], limits: Mapping[str, int]) -> Cut:
-    """The largest causally closed cut within the limits: nothing in it has seen more than it holds."""
+def closed_cut(entries: Mapping[str, Sequence[bytes]], limits: Mapping[str, int], roots: Roots) -> Cut:
+    """The largest causally closed cut within the limits: nothing in it has truly seen more than it holds.
+
+    `roots` gives the root of a register at a size; what an entry says of another root it has not seen.
+    """
     sizes = {party: min(limits[party], len(found)) for party, found in entries.items()}
     first, second = entries
-    seen = {party: [_seen(data) for data in found[: sizes[party]]] for party, found in entries.items()}
+    other = {first: second, second: first}
+    seen = {
+        party: list(accumulate((_seen(data, other[party], roots) for data in found[: sizes[party]]), max))
+        for party, found in entries.items()
+    }
     moved = True
     while moved:
         moved = False
-        for party, other in ((first, second), (second, first)):
-            while sizes[party] and any(n > sizes[other] for n in seen[party][max(0, sizes[party] - 1) : sizes[party]]):
+        for party in sizes:
+            while sizes[party] and seen[party][sizes[party] - 1] > sizes[other[party]]:
                 sizes[party] -= 1
                 moved = True
     return Cut(sizes)
 
 
-def _seen(data: bytes) -> int:
+def _seen(data: bytes, other: str, roots: Roots) -> int:
     try:
-        return parse_entry(data).seen.size
+        seen = parse_entry(data).seen
     except EntenteError:
         return 0
+    return seen.size if roots(other, seen.size) == seen.root else 0
 
 
 def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str) -> bytes:

@@ -103,12 +103,14 @@ def check_chunk(chunk: bytes, leaf: bytes, *, place: str) -> None:
 
 def unseal(chunks: Iterable[bytes], count: int, dek: bytes) -> Iterator[bytes]:
     """The plaintext chunks of verified ciphertext chunks; VerificationError if the key does not open one."""
-    cipher = _cipher(dek)
+    cipher, number = _cipher(dek), -1
     for number, chunk in enumerate(chunks):
         try:
             yield cipher.decrypt(_nonce(number, last=number == count - 1), chunk, None)
         except InvalidTag:
             raise VerificationError(f"chunk {number} does not open with this key") from None
+    if number + 1 != count:
+        raise VerificationError(f"{number + 1} of {count} chunks are there")
 
 
 def _info(rid: str, suite: str, kem_key: str) -> bytes:

@@ -137,7 +137,7 @@ class Node(Ledger):
         order = list(self.pair.sides)
         entries = {party: self.db.entries(self.logs[party]) for party in order}
         limits = {self.party: self.acknowledged(), self.partner: self._cosigned()}
-        sizes = _parse_cut(cut, order, entries).sizes if cut else closed_cut(entries, limits).sizes
+        sizes = _parse_cut(cut, order, entries).sizes if cut else closed_cut(entries, limits, self.root_at).sizes
         pair = new_pair(self.law.law)
         part = {party: entries[party][: sizes[party]] for party in order}
         Fold(pair, self.laws, self.root_at, verify).extend(part)

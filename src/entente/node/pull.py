@@ -7,12 +7,15 @@ Source: design core-spec, Receiver and Bootstrap.
 
 import hashlib
 from bisect import bisect_left
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
 
-from entente.account.acts import Genesis, parse_body
+from entente.account.acts import Adopt, Genesis, parse_body
 from entente.errors import (
+    AgreementError,
     BehindError,
     CorruptionError,
     EntenteError,
@@ -21,7 +24,7 @@ from entente.errors import (
     PartnerError,
     VerificationError,
 )
-from entente.keys import key_id, verify
+from entente.keys import digest, key_id, verify
 from entente.node.heal import heal
 from entente.node.inbox import judge, store_inbox
 from entente.node.ledger import Ledger, mirror_name
@@ -36,6 +39,7 @@ from entente.store.node_db import InboxRow, NoteRow
 from entente.strict import canonical, parse_time
 
 MAX_NOTE = 4096
+MAX_AGREEMENT = 1 << 20
 MAX_NEW = 1 << 22  # entries; what a pull may hold in memory is 32 bytes each, before their bundles
 MAX_BUNDLE = 256 * (2 + 65_535)
 GIVE_UP = timedelta(hours=24)
@@ -127,10 +131,33 @@ def pull_register(node: Ledger, tree: Reader) -> int:
         _same_history(node, head, data)
         return 0
     growth, entries = _fetch(node, tree, head, data)
+    _learn_agreements(node, tree, entries)
     rows, on_release = judge(node, node.pair)
     row = NoteRow(head.size, head.root.hex(), data)
     node.take_partner(entries, growth, row, on_release, also=lambda: store_inbox(node, node.pair, rows))
     return len(entries)
+
+
+def _learn_agreements(node: Ledger, tree: Reader, entries: Sequence[bytes]) -> None:
+    """Every agreement that these entries adopt is held here before they are folded, or both sides would judge differently.
+
+    One that is not an agreement at all stays unknown, here as there.
+    """
+    for data in entries:
+        try:
+            entry = parse_entry(data)
+            body = parse_body(entry.kind, entry.body)
+        except FormatError:
+            continue
+        if not isinstance(body, Adopt) or body.agreement in node.laws:
+            continue
+        text = _get(tree, f"agreement/{body.agreement}", MAX_AGREEMENT)
+        if digest("agreement", text, suffix="toml") != body.agreement:
+            raise CorruptionError(
+                "does not hash to its name", place=f"agreement/{body.agreement}", remedy="Fetch it again."
+            )
+        with suppress(AgreementError):
+            node.adopt_law(text)
 
 
 def _genesis_key(node: Ledger, tree: Reader, data: bytes) -> str:

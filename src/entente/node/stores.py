@@ -127,9 +127,10 @@ class Stores(ABC):
 
     def adopt_law(self, data: bytes) -> SignedAgreement:
         """The agreement's exact bytes are kept and served; its registers exist, empty if they are new."""
+        known = set(self.laws)
         signed = self._add_law(data)
         self.db.put_agreement(signed.hash, data)
-        if not self.trees:
+        if signed.hash not in known:
             self._load()
         self.served.put(f"agreement/{signed.hash}", data)
         return signed
@@ -170,7 +171,8 @@ class Stores(ABC):
         self._load()
 
     def _heads_text(self) -> str:
-        return heads_text({party: (tree.size, tree.root().hex()) for party, tree in self.trees.items()})
+        heads = {party: (tree.size, tree.root().hex()) for party, tree in self.trees.items()}
+        return heads_text(heads, sorted(self.laws))
 
     def root_at(self, party: str, size: int) -> str | None:
         """The hex root of a register at a size, or None if this node holds less of it."""

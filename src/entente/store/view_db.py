@@ -108,10 +108,11 @@ class ViewDb(Database):
             return None
 
 
-def heads_text(heads: dict[str, tuple[int, str]]) -> str:
-    """The heads a fold was made at, as one canonical line."""
-    return encode(_Heads(heads)).decode()
+def heads_text(heads: dict[str, tuple[int, str]], laws: list[str]) -> str:
+    """The heads a fold was made at and the agreements it knew, as one canonical line."""
+    return encode(_Heads(heads, laws)).decode()
 
 
 class _Heads(msgspec.Struct):
     heads: dict[str, tuple[int, str]]
+    laws: list[str]

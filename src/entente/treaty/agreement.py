@@ -22,6 +22,10 @@ DECIDE_RULES = (
     "caveats", "purpose", "originator", "join", "ancestors", "assurance", "units", "custody", "retention", "copies",
     "answers", "kem", "approval_valid", "approval_count", "standing", "once",
 )  # fmt: skip
+STATED = (
+    "directions", "ceiling", "views", "purposes", "custody", "approvals", "retain_days", "copies", "answer_hours",
+    "block_after_hours", "max_bytes",
+)  # fmt: skip
 RECORD_RULES = ("mapped", "withhold", "reference")
 GATE_RULES = ("author", "need", "consent", "ip", "accreditation")
 
@@ -109,7 +113,7 @@ class Terms(Strict, frozen=True):
     roles: tuple[str, ...] | None = None
     standing: bool | None = None
     custody: dict[str, Literal["delivered", "held", "joint"]] | None = None
-    answer_hours: Count | None = None
+    answer_hours: Annotated[int, msgspec.Meta(ge=0, le=876_000)] | None = None
     block_after_hours: Count | Literal["never"] | None = None
     retain_days: Count | None = None
     copies: Count | None = None
@@ -133,8 +137,8 @@ class Agreement(Strict, frozen=True, dict=True):
     version: Positive
     start: str
     end: str
-    renew_years: Count
-    notice_days: Count
+    renew_years: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    notice_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)]
     protection_after_end: Literal["for ever", "none"] | Positive
     suites: tuple[str, ...]
     rules: Rules
@@ -338,12 +342,12 @@ def holes(law: Agreement) -> Iterator[tuple[str, str]]:
                 other = law.other(code)
                 yield f"{level} ({code}) has no row to {other}, cannot cross", law.rules.decide.get("equivalence", "")
     for rule in DECIDE_RULES:
-        if rule not in law.rules.decide:
+        if not law.rules.decide.get(rule):
             yield f"rule {rule} has no article, so it refuses everything", ""
     for name, area in law.areas.items():
-        if (area.approvals or 0) < 2:
+        if area.approvals == 1:
             yield f"area {name}: one person's approval is enough", law.rules.decide.get("approval_count", "")
-        for field in ("directions", "ceiling", "custody", "retain_days", "copies", "answer_hours", "max_bytes"):
+        for field in STATED:
             if getattr(area, field) is None:
                 yield f"area {name}: {field} is not stated, so it refuses everything", ""
     for code in law.parties:
