@@ -28,6 +28,7 @@ from promises.demo_run import (
     passwords,
     said,
     sample_run,
+    start,
     verify_py,
     written,
 )
@@ -213,7 +214,7 @@ def approved(pair: Pair, rid: str) -> None:
     assert done["state"] == "approved"
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", ["india-korea", pytest.param("two-certs", marks=pytest.mark.slow)])
 def test_two_nodes_carry_a_bundle_across_by_the_command_line_alone(make: str) -> None:  # noqa: PLR0915 - a journey
     pair = founded(make)
     ours, theirs = ("--node", pair.sender.node), ("--node", pair.receiver.node)
@@ -310,7 +311,13 @@ READING = {
 }
 
 
-@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in {"status", "why", "list", "verify", "reconcile"} else pytest.mark.slow)
+        for name in READING
+    ],
+)
 def test_a_verb_with_json_prints_one_value_and_without_it_words(name: str) -> None:
     run = cli(*READING[name], *ind(), "--json").check()
     assert run.out.endswith("\n")
@@ -440,13 +447,14 @@ def test_a_command_named_in_a_remedy_exists() -> None:
 
 def test_codes_of_a_process_are_those_of_the_errors() -> None:
     node = ind()[1]
-    codes = {
-        "ok": entente("status", "--node", node).code,
-        "usage": entente("status", "--node", NOWHERE).code,
-        "partner": entente("pull", "--from", NOWHERE, "--node", node).code,
-        "option": entente("status", "--nonsense").code,
+    cases: dict[str, list[str | Path]] = {
+        "ok": ["status", "--node", node],
+        "usage": ["status", "--node", NOWHERE],
+        "partner": ["pull", "--from", NOWHERE, "--node", demo_copy() / "KOR"],
+        "option": ["status", "--nonsense"],
     }
-    assert codes == {"ok": 0, "usage": 2, "partner": 4, "option": 2}
+    running = {name: start("-m", "entente", *words) for name, words in cases.items()}
+    assert {name: one.done().code for name, one in running.items()} == {"ok": 0, "usage": 2, "partner": 4, "option": 2}
 
 
 def test_a_locked_node_is_told_in_words() -> None:
@@ -465,6 +473,7 @@ def test_a_locked_node_is_told_in_words() -> None:
         node.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["node.json", "node.db", "keys.db", "heads.db", "passphrase", "view.db"])
 @pytest.mark.parametrize("how", ["gone", "empty", "garbage"])
 def test_a_damaged_node_ends_in_words(name: str, how: str) -> None:

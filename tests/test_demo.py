@@ -11,9 +11,9 @@ import pytest
 from promises.demo_run import (
     SAMPLES,
     Run,
+    cli,
     copy_of,
     demo,
-    entente,
     fresh,
     index_of,
     sample_run,
@@ -213,22 +213,22 @@ def test_a_folder_that_cannot_be_made_is_refused_in_words(make: str) -> None:
 def test_a_demo_that_failed_is_not_the_last_demo() -> None:
     state = fresh("state")
     demo("--bundle", written("no bundle", fresh("bad.json")), state=state).check(2)
-    assert "no demo" in entente("status", state=state).check(2).err
+    assert "no demo" in cli("status", state=state).check(2).err
 
 
 def test_the_verbs_without_node_take_the_last_demos_first_party() -> None:
     place = fresh()
     state = fresh("state")
-    assert "./run demo" in entente("verify", state=state).check(2).err
+    assert "./run demo" in cli("verify", state=state).check(2).err
     demo(folder=place, state=state).check()
-    verified = entente("verify", "--json", state=state).check().result
+    verified = cli("verify", "--json", state=state).check().result
     assert list(verified["registers"]) == ["IND", "KOR"]
-    assert entente("status", "--json", state=state).check().result["party"] == "IND"
-    assert "Copper Heron" in entente("why", "1", state=state).check().out
+    assert cli("status", "--json", state=state).check().result["party"] == "IND"
+    assert "Copper Heron" in cli("why", "1", state=state).check().out
     copy = copy_of(place, fresh("copy"))
-    assert json.loads(entente("status", "--node", copy / "KOR", "--json", state=state).check().out)["party"] == "KOR"
+    assert json.loads(cli("status", "--node", copy / "KOR", "--json", state=state).check().out)["party"] == "KOR"
     place.rename(place.with_name("gone"))
-    assert "./run demo" in entente("verify", state=state).check(2).err
+    assert "./run demo" in cli("verify", state=state).check(2).err
 
 
 @pytest.mark.slow

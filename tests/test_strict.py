@@ -16,6 +16,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from random_cases import cases
 
 from entente.errors import FormatError
 from entente.strict import (
@@ -32,8 +33,8 @@ from entente.strict import (
     parse_time,
     time_text,
 )
+from entente.treaty.request import Request, View
 
-OPEN = pytest.mark.xfail(reason="open: _BRACKETS is quadratic on an open string")
 KEYS = st.text(string.ascii_letters + string.digits + "_-. /$", max_size=8)
 PLAIN = st.text(st.characters(exclude_categories=["Cc", "Cs"], max_codepoint=0x24F, exclude_characters="\u0340\u0341"))
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -213,7 +214,6 @@ def test_the_refusal_names_the_place(name: str) -> None:
         assert fault.value.place == "somewhere"
 
 
-@pytest.mark.xfail(reason="open: parse() loses the place of a float")
 @pytest.mark.parametrize("name", ["a float", "1e400"])
 def test_the_refusal_of_a_float_names_the_place_too(name: str) -> None:
     with pytest.raises(FormatError) as fault:
@@ -259,7 +259,7 @@ def test_nesting_is_allowed_to_the_limit_and_no_further(reader: Callable[[bytes]
 
 
 @pytest.mark.parametrize("reader", [parse, parse_foreign])
-@pytest.mark.parametrize("tail", [pytest.param(b'\\"', marks=OPEN), b'"', b"\\\\", b"a", b'"["'])
+@pytest.mark.parametrize("tail", [b'\\"', b'"', b"\\\\", b"a", b'"["'])
 def test_an_open_string_costs_linear_time(reader: Callable[[bytes], Any], tail: bytes) -> None:
     """32 KiB is one entry; a foreign file may be a thousand times as long."""
     data = b"[]" * 70 + b'"' + tail * (12_000 // len(tail))
@@ -457,3 +457,10 @@ def test_line_feeds_stand_where_they_are_allowed_only() -> None:
     for bad in ("\r", "\t", "\x00", "\x7f", "\x9f", "\u202a"):
         with pytest.raises(FormatError):
             check_text(f"a{bad}b", newlines=True)
+
+
+def test_typed_objects_encode_to_the_same_canonical_bytes() -> None:
+    """`encode` takes a faster road than `canonical`; both must end at the same bytes."""
+    for case in cases(7, 300):
+        for struct in (msgspec.convert(case[1], View), msgspec.convert(case[2], Request)):
+            assert encode(struct) == canonical(msgspec.to_builtins(struct))

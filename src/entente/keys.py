@@ -111,7 +111,7 @@ def verify_raw(raw: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def _is_canonical(point: bytes) -> bool:
-    """Whether 32 bytes are the one spelling of a point: y below p, and no sign where x is 0. Source: RFC 8032, 5.1.3."""
+    """Whether 32 bytes are the one spelling of a point: y below p, no sign where x is 0. Source: RFC 8032, 5.1.3."""
     number = int.from_bytes(point, "little")
     height = number & (2**255 - 1)
     return len(point) == 32 and height < _PRIME and not (number >> 255 and height in (1, _PRIME - 1))

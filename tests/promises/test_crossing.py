@@ -526,6 +526,7 @@ def importing() -> tuple[Path, str]:
     return node, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", BAD_OBJECTS.values(), ids=BAD_OBJECTS.keys())
 def test_a_bad_object_is_quarantined_or_its_file_refused_in_words(raw: bytes) -> None:
     node, name = importing()
@@ -577,7 +578,13 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("data", BAD_FILES.values(), ids=BAD_FILES.keys())
+FAST = {"cut short", "duplicate key", "NaN", "open braces", "lone surrogate", "UTF-16", "byte-order mark"}
+EACH_FILE = [
+    pytest.param(data, id=name, marks=() if name in FAST else pytest.mark.slow) for name, data in BAD_FILES.items()
+]
+
+
+@pytest.mark.parametrize("data", EACH_FILE)
 def test_a_file_with_no_one_reading_is_refused_in_words(data: bytes) -> None:
     node, name = importing()
     bundle = fresh("hostile.json")

@@ -499,8 +499,11 @@ def test_a_moved_demo_is_still_verified() -> None:
     assert set(codes.values()) == {0}, codes
 
 
+LISTINGS = ("", "{}", "[]", "null", "{", '{"IND": 1}', '{"IND": {}}', '{"IND": {"dir": 7}}', '{"IND": {"dir": "IND"}}')
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "null", "{", '{"IND": 1}', '{"IND": {}}', '{"IND": {"dir": 7}}', '{"IND": {"dir": "IND"}}']
+    "text", [*(pytest.param(text, marks=pytest.mark.slow) for text in LISTINGS[:-1]), LISTINGS[-1]]
 )
 def test_a_demo_json_that_names_no_two_nodes_does_not_pass(text: str) -> None:
     folder = copy_of(whole(), fresh("listing"))

@@ -58,7 +58,7 @@ def closed_cut(entries: Mapping[str, Sequence[bytes]], limits: Mapping[str, int]
     moved = True
     while moved:
         moved = False
-        for party in sizes:
+        for party in (first, second):
             while sizes[party] and seen[party][sizes[party] - 1] > sizes[other[party]]:
                 sizes[party] -= 1
                 moved = True

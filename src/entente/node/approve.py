@@ -72,7 +72,7 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
     with node.db.transaction():
         node.db.put_approval(draft.rid, handle, encode(given))
         _note(node, draft.rid, handle, "signed")
-    return _settle(node, draft, law.areas[core.area].approvals or 0)
+        return _settle(node, draft, law.areas[core.area].approvals or 0)
 
 
 def _request(node: Ledger, core: Core, approvals: tuple[Approval, ...]) -> Request:
@@ -98,14 +98,13 @@ def _open_for_approval(node: Ledger, draft: DraftRow) -> None:
 
 
 def _settle(node: Ledger, draft: DraftRow, needed: int) -> Approved:
-    """Approvals that count no more are dropped; the draft's state is what decide() and gate() then say."""
+    """Inside a transaction: what counts no more is dropped; the draft's state is what decide() and gate() then say."""
     core = parse_as(draft.core, Core, place="draft")
     for data in node.db.approvals(draft.rid):
         given = read_own(data, Approval)
         if not node.decide_next(_request(node, core, (given,)), ONE_APPROVAL).permit:
-            with node.db.transaction():
-                node.db.drop_approval(draft.rid, given.by)
-                _note(node, draft.rid, given.by, "void")
+            node.db.drop_approval(draft.rid, given.by)
+            _note(node, draft.rid, given.by, "void")
     decision, private = check_draft(node, draft, skip=frozenset({"kem"}))
     state = "approved" if decision.permit and private.permit else "checked"
     node.db.set_draft(draft.rid, state)
@@ -131,8 +130,8 @@ def revoke_approval(node: Ledger, rid: str, handle: str, signer: Signer) -> Appr
     with node.db.transaction():
         node.db.drop_approval(draft.rid, handle)
         _note(node, draft.rid, handle, "revoked")
-    core = parse_as(draft.core, Core, place="draft")
-    return _settle(node, draft, node.laws[core.agreement].law.areas[core.area].approvals or 0)
+        core = parse_as(draft.core, Core, place="draft")
+        return _settle(node, draft, node.laws[core.agreement].law.areas[core.area].approvals or 0)
 
 
 def _note(node: Ledger, rid: str, handle: str, what: str) -> None:

@@ -93,6 +93,8 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
 def _prepare(node: Ledger, draft: DraftRow) -> _Ready:
     if draft.state != "approved":
         raise StateError(f"the draft is {draft.state}, not approved", place=draft.rid[:16])
+    if draft.rid in node.side.by_rid:  # a second wrapped key would take the place of the one that was entered
+        raise StateError("the release is in the register already", place=draft.rid[:16])
     core = parse_as(draft.core, Core, place="draft")
     if draft.blob_bytes != sealed_bytes(core.bytes_padded) or draft.blob_bytes != node.blobs.size(draft.blob):
         raise StoreError("the sealed bytes are not those of the draft; propose it again", place=draft.rid[:16])

@@ -41,33 +41,37 @@ def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetch: F
         if tree.grown(hashes).root != head.root or leaf_hashes(entries) != hashes:
             raise CorruptionError("does not give the signed root", place=prefix, remedy="Fetch it again.")
         fetched[party] = entries
-    with node.db.transaction():
+    try:
         for party, entries in fetched.items():
-            _, head, data = heads[party]
-            node.db.append(node.logs[party], node.trees[party].size, entries, head.root.hex())
-            if party != node.party:
-                node.db.put_note(node.logs[party], "partner", NoteRow(head.size, head.root.hex(), data))
-    back = {party: len(fetched.get(party, ())) for party in heads}
+            node.trees[party].take(node.trees[party].grown(leaf_hashes(entries)))
+        _store(node, heads, fetched)
+    except BaseException:
+        node.reload()
+        raise
     node.restore_heads()
     node.reload()
     if node.healable:
         raise BehindError(
             node.frozen, place=node.side.origin, remedy="Nobody has the rest: an epoch signed by both is needed."
         )
-    _catch_up(node)
-    node.db.journal(node.now(), "healed", node.party, canonical(back))
-    return back
+    return {party: len(fetched.get(party, ())) for party in heads}
 
 
-def _catch_up(node: Ledger) -> None:
-    """Inbox and drafts say what the healed registers say."""
+def _store(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetched: dict[str, list[bytes]]) -> None:
+    """What came back, and what inbox and drafts must say then, in one transaction: a heal is done or was not begun."""
     pair = new_pair(node.law.law)
     rows, on_release = judge(node, pair)
-    entries = {party: node.db.entries(node.logs[party]) for party in pair.sides}
-    Fold(pair, node.laws, node.root_at, verify, on_release).extend(entries)
+    held = {party: node.db.entries(node.logs[party]) for party in pair.sides}
+    whole = {party: held[party] + fetched.get(party, []) for party in held}
+    Fold(pair, node.laws, node.root_at, verify, on_release).extend(whole)
     with node.db.transaction():
+        for party, entries in fetched.items():
+            _, head, data = heads[party]
+            node.db.append(node.logs[party], len(held[party]), entries, head.root.hex())
+            if party != node.party:
+                node.db.put_note(node.logs[party], "partner", NoteRow(head.size, head.root.hex(), data))
         store_inbox(node, pair, rows)
         for draft in node.db.drafts():
-            if draft.rid in node.side.by_rid and draft.state != "dispatched":
+            if draft.rid in pair.sides[node.party].by_rid and draft.state != "dispatched":
                 node.db.set_draft(draft.rid, "dispatched")
-    node.publish_releases()
+        node.db.journal(node.now(), "healed", node.party, canonical({p: len(e) for p, e in fetched.items()}))

@@ -4,7 +4,8 @@ Order of writing, always: entries durable, then compare-and-swap in heads.db and
 the first is undone; what fails after it is finished by the next `open`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -49,7 +50,7 @@ class Ledger(Stores):
             else:
                 self._cosign()
             head = self.head_of(party)
-            if head is not None and self.served.get(f"{prefix}/checkpoint") != head.line:
+            if head is not None and not self.served.is_whole(prefix, self.trees[party], head.line):
                 self.heads.flush()
                 self.served.rebuild(prefix, self.trees[party], head.line, self._reader(party))
         for name, signed in self.laws.items():
@@ -57,12 +58,28 @@ class Ledger(Stores):
                 self.served.put(f"agreement/{name}", signed.data)
         self.publish_releases()
 
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """What fails inside (a full disk, say) stands in node.db already: the next act or opening finishes it first."""
+        late, self.half_done = self.half_done, True
+        yield
+        self.half_done = late
+
+    def finish_late(self) -> None:
+        """What an earlier act could not sign or publish is signed and published."""
+        if self.half_done:
+            self.finish()
+            self.half_done = False
+
     def publish_releases(self, first: int = 0) -> None:
         """Every release of ours from the `first` on that stands is served, its key once it is cosigned.
 
         What was withdrawn, returned or destroyed is served no more.
         """
-        acknowledged = self.acknowledged()
+        with self.finishing():
+            self._publish_releases(first, self.acknowledged())
+
+    def _publish_releases(self, first: int, acknowledged: int) -> None:
         for fact in self.side.releases[first:]:
             if fact.withdrawn_at(self.side.size) or {"returned", "destroyed"} & {
                 given.outcome for given in fact.answers
@@ -128,6 +145,7 @@ class Ledger(Stores):
         Raises: FrozenError, StoreError, StateError: nothing was written.
         """
         self.check_may_sign()
+        self.finish_late()
         at, seen = self.now(), self.seen()
         name = agreement or self.law.hash
         made: list[tuple[int, Draft]] = []
@@ -161,8 +179,9 @@ class Ledger(Stores):
                 self.reload()
             raise
         tree.take(growth)
-        self._sign_own(growth.before)
-        self._publish("own", self.party, growth.before.size)
+        with self.finishing():
+            self._sign_own(growth.before)
+            self._publish("own", self.party, growth.before.size)
         return [idx for idx, _ in made]
 
     def _sign_own(self, before: Edge | None = None) -> None:
@@ -211,6 +230,7 @@ class Ledger(Stores):
         the fold has the entries.
         """
         self.check_may_sign()
+        self.finish_late()
         party = self._other
         tree, log_id = self.trees[party], self.logs[party]
         old = tree.size
@@ -227,8 +247,9 @@ class Ledger(Stores):
         except BaseException:
             self.reload()
             raise
-        self._cosign()
-        self._publish("mirror", party, old)
+        with self.finishing():
+            self._cosign()
+            self._publish("mirror", party, old)
 
     def _cosign(self) -> None:
         """The partner's latest stored head bears our cosignature; made once per head."""

@@ -68,7 +68,10 @@ def pull(
     """
     if node.healable:
         heal_from(node, tree)
+    node.finish_late()
     new = pull_register(node, tree)
+    if new:
+        node.publish_releases()  # what its answers returned or destroyed is served no more
     pull_mirror(node, tree)
     opened, refused, waiting = [], [], []
     for row in node.db.pending(node.logs[node.partner]):
@@ -139,7 +142,7 @@ def pull_register(node: Ledger, tree: Reader) -> int:
 
 
 def _learn_agreements(node: Ledger, tree: Reader, entries: Sequence[bytes]) -> None:
-    """Every agreement that these entries adopt is held here before they are folded, or both sides would judge differently.
+    """Every agreement that these entries adopt is held here before they are folded: both sides must judge alike.
 
     One that is not an agreement at all stays unknown, here as there.
     """

@@ -85,15 +85,43 @@ class ServedTree:
         keep = {tile.path for tile in partial_tiles(tree.size)}
         for tile in partial_tiles(old):
             if tile.path not in keep:
-                stale = self.folder / prefix / tile.path
-                stale.unlink(missing_ok=True)
-                if stale.parent.is_dir() and not any(stale.parent.iterdir()):
-                    stale.parent.rmdir()
+                self._remove(self.folder / prefix / tile.path)
 
     def rebuild(self, prefix: str, tree: Tree, note: bytes, entries: Entries) -> None:
-        """The register under `prefix` is served whole and nothing else stands there, whatever stood there before."""
-        shutil.rmtree(self.folder / prefix, ignore_errors=True)
+        """The register under `prefix` is served whole and nothing else stands there, whatever stood there before.
+
+        Every file takes the place of the one before it, so that a reader meanwhile misses nothing.
+        """
         self.publish(prefix, tree, 0, note, entries)
+        expected = _files(tree.size)
+        for path in sorted((self.folder / prefix).rglob("*"), reverse=True):
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path.relative_to(self.folder / prefix).as_posix() not in expected:
+                path.unlink()
+
+    def is_whole(self, prefix: str, tree: Tree, note: bytes) -> bool:
+        """Whether exactly the files of the register at this size stand under `prefix`, none of them cut short."""
+        folder = self.folder / prefix
+        paths = [path for path in folder.rglob("*") if path.is_file() or not any(path.iterdir())]
+        found = {path.relative_to(folder).as_posix() for path in paths}
+        return (
+            self.get(f"{prefix}/checkpoint") == note
+            and found == _files(tree.size)
+            and all((folder / tile.path).stat().st_size == 32 * tile.width for tile in changed_tiles(0, tree.size))
+            and all((folder / tile.path).stat().st_size for tile in changed_bundles(0, tree.size))
+        )
+
+    def _remove(self, stale: Path) -> None:
+        stale.unlink(missing_ok=True)
+        if stale.parent.is_dir() and not any(stale.parent.iterdir()):
+            stale.parent.rmdir()
+
+
+def _files(size: int) -> set[str]:
+    """The files of a register of this size."""
+    return {"checkpoint", *(tile.path for tile in (*changed_tiles(0, size), *changed_bundles(0, size)))}
 
 
 class FolderTree:

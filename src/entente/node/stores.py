@@ -46,6 +46,7 @@ class Stores(ABC):
         self.clock = clock
         self.frozen = ""
         self.healable = False
+        self.half_done = False
         self.accreditation = ""
         self.partner_genesis = ""
         self.laws: dict[str, SignedAgreement] = {}

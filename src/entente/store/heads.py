@@ -49,7 +49,7 @@ class Heads(Database):
         super().__init__(path, t.heads, version=VERSION, durable=False)
         self._known: dict[str, Head] = {}
         self._mark: str | None = None
-        self._flushed = True
+        self._flushed = False  # a process killed before it flushed may have left a head
 
     def get(self, name: str) -> Head | None:
         """The last head under this name."""
@@ -97,14 +97,15 @@ class Heads(Database):
         """Every head committed so far survives a power cut."""
         if self._flushed:
             return
+        # Only the write-ahead log: closing any descriptor of the database file would drop SQLite's own locks on it,
+        # and what the log holds SQLite itself flushes into the database before the log is used again.
         log = self.path.with_name(f"{self.path.name}-wal")
-        for path in (log, self.path):
-            if path.exists():
-                handle = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+        if log.exists():
+            handle = os.open(log, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
         self._flushed = True
 
     def watermark(self) -> str | None:

@@ -1,5 +1,6 @@
 """node.db: registers, notes, drafts, the home journal and the inbox. Authoritative, backed up, without content."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ VERSION = 1
 
 _add_log = insert(t.log).prefix_with("OR IGNORE")
 _add_segment = insert(t.segment)
-_add_rid = insert(t.rid_index).prefix_with("OR IGNORE")
+_add_rids = insert(t.rid_index)
+_rids = select(t.rid_index.c.data).where(t.rid_index.c.log_id == bindparam("b_log"))
 _move_head = (
     update(t.log)
     .where(t.log.c.log_id == bindparam("b_log"), t.log.c.size == bindparam("b_old"))
@@ -172,7 +174,9 @@ class NodeDb(Database):
         for start, count in segments(old, len(entries)):
             data = pack(entries[start - old : start - old + count])
             self.run(_add_segment, log_id=log_id, start=start, count=count, data=data)
-        self.run_many(_add_rid, [{"log_id": log_id, "rid": rid_number(rid), "idx": idx} for rid, idx in rids])
+        data = b"".join(sorted(bytes.fromhex(rid) + idx.to_bytes(8, "big") for rid, idx in rids))
+        if data:
+            self.run(_add_rids, log_id=log_id, start=old, data=data)
         if self.run(_move_head, b_log=log_id, b_old=old, b_size=old + len(entries), b_root=root) != 1:
             raise StateError("another writer moved the register", remedy="Try again.")
 
@@ -185,6 +189,17 @@ class NodeDb(Database):
             offset = start if offset is None else offset
             found.extend(split(bytes(data), count))
         return found[max(first - offset, 0) : stop - offset] if offset is not None else []
+
+    def find_rid(self, log_id: int, rid: str) -> int | None:
+        """The first index at which a release id stands in a register, without reading its entries."""
+        want = bytes.fromhex(rid)
+        found = []
+        for (data,) in self.all(_rids, b_log=log_id):
+            rids = [data[at : at + 32] for at in range(0, len(data), 40)]
+            place = bisect_left(rids, want)
+            if rids[place : place + 1] == [want]:
+                found.append(int.from_bytes(data[40 * place + 32 : 40 * place + 40], "big"))
+        return min(found, default=None)
 
     def put_note(self, log_id: int, kind: str, row: NoteRow) -> None:
         """The note of this kind is stored unless a larger one is."""
@@ -305,11 +320,6 @@ class NodeDb(Database):
         """The partner's entries are answered in our register."""
         for idx in indices:
             self.run(_set_answered, b_log=log_id, b_idx=idx)
-
-
-def rid_number(rid: str) -> int:
-    """The signed 64-bit number under which a release id stands in `rid_index`."""
-    return int.from_bytes(bytes.fromhex(rid[:16]), "big", signed=True)
 
 
 def _draft_row(row: Row) -> DraftRow:

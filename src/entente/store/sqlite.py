@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from entente.errors import StoreError
 
 OLDEST = (3, 51, 3)
-CHECKPOINT_PAGES = 4000  # 16 MiB: pages written often are copied once
+CHECKPOINT_PAGES = 8000  # 32 MiB: pages written often are copied once
 Row = tuple[Any, ...]
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
 

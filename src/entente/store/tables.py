@@ -24,13 +24,12 @@ segment = Table(  # C2SP bundle bytes; at most 256 entries, never across a multi
     Column("count", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
-rid_index = Table(  # the first 8 bytes of a rid → indices to look at: a fifth of the pages that whole ids would touch
+rid_index = Table(  # one row a batch: sorted (32-byte rid, u64 index); a row a rid would touch a page each
     "rid_index",
     node,
     Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
-    Column("rid", Integer, primary_key=True),
-    Column("idx", Integer, primary_key=True),
-    sqlite_with_rowid=False,
+    Column("start", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 note = Table(  # signed notes as received or made: kind is signed, partner or cosigned
     "note",

@@ -1,5 +1,6 @@
 """Core, the object that persons approve: it commits to the exact plaintext, its marking, recipient and agreement."""
 
+from functools import cached_property
 from typing import Annotated, NewType
 
 import msgspec
@@ -20,7 +21,7 @@ class Records(Wire, frozen=True):
     root: Hex32
 
 
-class Core(Wire, frozen=True):
+class Core(Wire, frozen=True, dict=True):
     """What is released, exactly. Its D is the release id; a changed byte is another release and voids approvals."""
 
     agreement: Hex32
@@ -55,7 +56,7 @@ class Core(Wire, frozen=True):
         if self.third_party != "none" and (len(self.third_party) != 64 or not _is_hex(self.third_party)):
             raise FormatError("third_party is `none` or a 32-byte commitment")
 
-    @property
+    @cached_property
     def rid(self) -> Rid:
         """D(core, canonical core): what approvals and keys are bound to."""
         return rid_of(encode(self))
