@@ -1478,7 +1478,13 @@ def read_demo(folder: Path) -> dict[str, str]:
     good = [re.fullmatch("[A-Z]{2,8}", party) and isinstance(place, str) for party, place in places.items()]
     if len(good) < 2 or len(good) != len(parties) or not all(good):
         raise ValueError
-    return {party: os.path.realpath(folder / place) for party, place in places.items()}
+    return {party: _beside(folder, place) for party, place in places.items()}
+
+
+def _beside(folder: Path, place: str) -> str:
+    """Return the folder of that name beside demo.json, as a demo may have been moved or copied; else the one it names."""
+    beside = folder / Path(place).name
+    return os.path.realpath(beside if beside.is_dir() else folder / place)
 
 
 def verify_demo(folder: Path, report: Report) -> None:

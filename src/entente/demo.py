@@ -22,7 +22,8 @@ from entente.errors import EntenteError, RefusedError, UsageError
 from entente.keys import SoftSigner
 from entente.node import setup
 from entente.node.propose import Proposal, Wish
-from entente.node.verify import Report, verify_folders
+from entente.node.report import Report
+from entente.node.verify import verify_folders
 from entente.node.why import digest_of, sha256_hex
 from entente.place import remember_demo
 from entente.treaty.agreement import holes, parse_agreement

@@ -11,7 +11,8 @@ from entente.app import AREAS
 from entente.commands.frame import FOLDER, finding_line, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
-from entente.node.verify import find_folders, verify_folders
+from entente.node.report import find_folders
+from entente.node.verify import verify_folders
 from entente.place import last_demo
 from entente.store.sqlite import sqlite_version
 

@@ -10,22 +10,20 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from entente.account.acts import Genesis, Release, parse_body
 from entente.account.fold import Fold, new_pair
 from entente.account.state import ReleaseFact, Side
 from entente.account.view import view_for
 from entente.crossing.seal import SEALED_CHUNK, check_leaves, leaf_hash, sealed_bytes
-from entente.errors import CorruptionError, EntenteError, FormatError, UsageError, VerificationError
+from entente.errors import CorruptionError, EntenteError, FormatError, VerificationError
 from entente.keys import key_id, verify
 from entente.node.ledger import mirror_name
+from entente.node.report import Line, Report
 from entente.register import note
 from entente.register.checkpoint import Checkpoint, open_mirror, open_own, parse_text
 from entente.register.entry import Entry, parse_entry, signed_message
 from entente.register.tiles import changed_bundles, changed_tiles, split
 from entente.register.tree import Tree, leaf_hashes
-from entente.strict import parse_foreign
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.decision import decide
 from entente.treaty.request import Request, parties_of, sealed_ref
@@ -39,45 +37,6 @@ NOT_CHECKED = (
 )
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One check: `ok`, `FAIL` or `not checked`, and what."""
-
-    status: str
-    text: str
-
-
-class Report(msgspec.Struct):
-    """What was verified and how far."""
-
-    lines: list[Line] = []
-    entries: int = 0
-    heads: int = 0
-    signatures: int = 0
-    decisions: int = 0
-    invalid: int = 0
-    registers: dict[str, dict[str, int | str]] = {}
-    faults: list[tuple[str, str]] = []
-
-    def ok(self, text: str) -> None:
-        """A check passed."""
-        self.lines.append(Line("ok", text))
-
-    def fail(self, place: str, detail: str) -> None:
-        """A check failed at a place."""
-        self.faults.append((place, detail))
-        self.lines.append(Line("FAIL", f"{place}: {detail}"))
-
-    def summary(self) -> dict[str, object]:
-        """The figures others script against."""
-        return {
-            "entries": self.entries,
-            "failed": len(self.faults),
-            "heads": self.heads,
-            "not_checked": [line.text for line in self.lines if line.status == "not checked"],
-            "signatures": self.signatures,
-        }
-
-
 def verify_folders(folders: dict[str, Path]) -> Report:
     """The served trees of these nodes, each by itself and against each other; faults are in the report, never raised.
 
@@ -89,7 +48,12 @@ def verify_folders(folders: dict[str, Path]) -> Report:
     for name, folder in folders.items():
         reader = _ServedReader(folder / "served", f"{name}/served" if len(folders) > 1 else "served", report)
         trees[name] = reader.verify()
+        party = next(iter(trees[name]), name)
+        if len(folders) > 1 and party != name:
+            report.fail("demo.json", f"names {name} as {name}, but its register is {party}'s")
     _cross(report, trees)
+    if len(folders) > 1:
+        _keys_in_time(report, folders, trees)
     for text in NOT_CHECKED if len(folders) == 1 else NOT_CHECKED[:-1]:
         report.lines.append(Line("not checked", text))
     return report
@@ -113,25 +77,14 @@ def _cross(report: Report, trees: dict[str, dict[str, Tree]]) -> None:
                 report.ok(f"{place} is {other}'s own register to entry {mirror.size} of {there.size}")
 
 
-def find_folders(folder: Path) -> dict[str, Path]:
-    """The node's folder, or a demo's: all its nodes. UsageError if it is neither."""
-    if (folder / "served").is_dir():
-        return {folder.name: folder}
-    listing = folder / "demo.json"
-    nodes = {}
-    try:
-        found = parse_foreign(listing.read_bytes(), place=str(listing))
-    except FileNotFoundError:
-        raise UsageError(
-            "neither a node's folder nor a demo's", place=str(folder), remedy="It needs `served` or demo.json."
-        ) from None
-    for name, entry in found.items() if isinstance(found, dict) else ():
-        if isinstance(entry, dict) and isinstance(entry.get("dir"), str):
-            given = Path(entry["dir"])
-            nodes[name] = given if given.is_dir() else folder / given.name
-    if not nodes:
-        raise UsageError("names no node's folder", place=str(listing))
-    return nodes
+def _keys_in_time(report: Report, folders: dict[str, Path], trees: dict[str, dict[str, Tree]]) -> None:
+    """No key is served before the partner's mirror covers its release."""
+    for name, idx, rid, early in report.keys:
+        covered = max(
+            (found[name].size for other, found in trees.items() if other != name and name in found), default=0
+        )
+        if idx >= covered and not early and name in folders:
+            report.fail(f"{name}/served/key/{rid}", "served before the partner's cosignature covers its release")
 
 
 class _ServedReader:
@@ -149,27 +102,29 @@ class _ServedReader:
         try:
             self._agreements()
             own = self._register("own")
-            if own is not None:
-                mirror = self._register("mirror", own)
-                self._heads(own, mirror)
-                self._fold(own)
+            if (self.root / "mirror").is_symlink() or (self.root / "mirror").exists():
+                self._register("mirror", own)
+            self._fold(own)
         except EntenteError as fault:
             self.report.fail(self._place(fault), fault.detail)
+            self.report.lines.append(Line("not checked", f"{self.name}: which other files belong there"))
+            return self.trees
         self._files()
         return self.trees
 
     def _place(self, fault: EntenteError) -> str:
         return fault.place if fault.place.startswith(self.name) else f"{self.name}/{fault.place}".rstrip("/")
 
-    def _read(self, path: str, *, needed: bool = True) -> bytes:
+    def _read(self, path: str) -> bytes:
+        """The bytes of a plain file that must be there."""
         self.expected.add(path)
+        target = self.root / path
         try:
-            with (self.root / path).open("rb") as file:
+            if not stat.S_ISREG(target.lstat().st_mode):
+                raise CorruptionError("is not a plain file", place=path)
+            with target.open("rb") as file:
                 data = file.read(MAX_FILE + 1)
         except OSError:
-            if not needed:
-                self.expected.discard(path)
-                return b""
             raise CorruptionError("missing", place=path) from None
         if len(data) > MAX_FILE:
             raise FormatError("too large", place=path)
@@ -177,7 +132,7 @@ class _ServedReader:
 
     def _agreements(self) -> None:
         folder = self.root / "agreement"
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        names = sorted(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else []
         for name in names:
             data = self._read(f"agreement/{name}")
             try:
@@ -190,15 +145,14 @@ class _ServedReader:
                 continue
             self.laws[name] = signed
         if not self.laws:
-            raise CorruptionError("no agreement is served", place="agreement")
+            named = parse_entry(self._first_entry("own")).agreement
+            raise CorruptionError("missing, or not the agreement of that name", place=f"agreement/{named}")
         self.report.ok(f"{self.name}/agreement: {len(self.laws)}, hashing to the names")
 
-    def _register(self, prefix: str, own: Side | None = None) -> Side | None:
-        """Entries, bundles and tiles of a register give the root of its checkpoint; the side they belong to."""
+    def _register(self, prefix: str, own: Side | None = None) -> Side:
+        """A register's head is signed as it must be, and its entries, bundles and tiles give the head's root."""
         path = f"{prefix}/checkpoint"
-        data = self._read(path, needed=own is None)
-        if not data:
-            return None
+        data = self._read(path)
         try:
             head = parse_text(note.parse(data).text)
         except EntenteError as fault:
@@ -207,20 +161,36 @@ class _ServedReader:
         party, other = parties_of(head.origin)
         if party not in law.party or other not in law.party or (own is not None and party == own.party):
             raise VerificationError(f"origin {head.origin} is not of this agreement", place=path)
-        tree, entries = self._contents(prefix, head)
-        self.trees[party], self.entries[party] = tree, entries
         side = new_pair(law).sides[party]
         if side.origin != head.origin:
             raise VerificationError(f"origin is {head.origin}, not {side.origin}", place=path)
-        self._genesis(prefix, side, entries)
+        self._genesis(prefix, side)
+        self._head(path, data, side, own)
+        tree, entries = self._contents(prefix, head)
+        self.trees[party], self.entries[party] = tree, entries
         self.report.entries += head.size
         self.report.ok(f"{self.name}/{prefix}: {head.size} entries and their tiles give root {head.root.hex()[:16]}")
         if prefix == "own":
             self.report.registers[party] = {"root": head.root.hex(), "size": head.size}
         return side
 
+    def _first_entry(self, prefix: str) -> bytes:
+        """Entry 0, from whichever width of the first bundle is served; no checkpoint is believed yet."""
+        folder = self.root / prefix / "tile" / "entries"
+        widths = [path for path in folder.glob("000.p/*") if path.name.isdecimal()]
+        found = [folder / "000", *sorted(widths, key=lambda path: -int(path.name))]
+        for path in found:
+            if path.is_file() and not path.is_symlink():
+                data = path.read_bytes()
+                size = int.from_bytes(data[:2], "big")
+                return data[2 : 2 + size]
+        raise CorruptionError("missing", place=f"{prefix}/tile/entries/000")
+
     def _contents(self, prefix: str, head: Checkpoint) -> tuple[Tree, list[bytes]]:
         entries: list[bytes] = []
+        bundles = sum(len(files) for _, _, files in os.walk(self.root / prefix / "tile" / "entries"))
+        if head.size > 256 * bundles:
+            raise CorruptionError(f"{head.size} entries cannot be in {bundles} bundles", place=f"{prefix}/tile/entries")
         for tile in changed_bundles(0, head.size):
             path = f"{prefix}/{tile.path}"
             try:
@@ -252,44 +222,40 @@ class _ServedReader:
                         return f"{bundle} (entry {256 * tile.index + at // 32})"
         return f"{prefix}/checkpoint"
 
-    def _genesis(self, prefix: str, side: Side, entries: list[bytes]) -> None:
+    def _genesis(self, prefix: str, side: Side) -> None:
         """Entry 0 is signed by the agreement's authority; the log and mirror keys are taken from it."""
-        place = f"{prefix} entry 0"
-        if not entries:
-            raise CorruptionError("the register is empty", place=prefix)
-        entry = parse_entry(entries[0], place=place)
+        place = f"{prefix}/tile/entries/000 entry 0"
+        entry = parse_entry(self._first_entry(prefix), place=place)
         law = self.laws.get(entry.agreement)
+        if law is None:
+            raise CorruptionError("missing, or not the agreement of that name", place=f"agreement/{entry.agreement}")
         body = parse_body(entry.kind, entry.body)
-        if law is None or not isinstance(body, Genesis):
-            raise VerificationError("is no genesis under an agreement served here", place=place)
+        if not isinstance(body, Genesis):
+            raise VerificationError("is no genesis", place=place)
         authority = {str(key_id(key)): key for key in law.law.party[side.party].authority}
         message = signed_message(side.origin, entry)
         if not entry.sigs or not all(s.by in authority and verify(authority[s.by], message, s.sig) for s in entry.sigs):
             raise VerificationError(f"is not signed by {side.party}'s authority", place=place)
         side.log_key, side.mirror_key = body.keys.log.key, body.keys.mirror.key
 
-    def _heads(self, own: Side, mirror: Side | None) -> None:
+    def _head(self, path: str, data: bytes, side: Side, own: Side | None) -> None:
         """Exactly the expected signature lines, each verifying."""
-        law = next(iter(self.laws.values())).law
         try:
-            open_own(self._read("own/checkpoint"), own.origin, own.log_key or "")
+            if own is None:
+                open_own(data, side.origin, side.log_key or "")
+            else:
+                cosigner = mirror_name(next(iter(self.laws.values())).law.id, own.party)
+                open_mirror(data, side.origin, side.log_key or "", cosigner, own.mirror_key or "")
         except EntenteError as fault:
-            raise VerificationError(fault.detail, place="own/checkpoint") from None
+            raise VerificationError(fault.detail, place=path) from None
         self.report.heads += 1
-        self.report.signatures += 1
-        self.report.ok(f"{self.name}/own/checkpoint: one signature line, by the log key")
-        if mirror is None:
-            return
-        try:
-            cosigner = mirror_name(law.id, own.party)
-            open_mirror(
-                self._read("mirror/checkpoint"), mirror.origin, mirror.log_key or "", cosigner, own.mirror_key or ""
-            )
-        except EntenteError as fault:
-            raise VerificationError(fault.detail, place="mirror/checkpoint") from None
-        self.report.heads += 1
-        self.report.signatures += 2
-        self.report.ok(f"{self.name}/mirror/checkpoint: two signature lines, by the partner's log and our mirror key")
+        self.report.signatures += 1 if own is None else 2
+        lines = (
+            "one signature line, by the log"
+            if own is None
+            else "two signature lines, by the partner's log and our mirror"
+        )
+        self.report.ok(f"{self.name}/{path}: {lines}")
 
     def _fold(self, own: Side) -> None:
         """Every entry judged and every release decided again, each in its own causal past."""
@@ -346,9 +312,12 @@ class _ServedReader:
     def _release(self, fact: ReleaseFact, own_size: int) -> None:
         """Blob and leaf hashes of a release that stands are whole; its key, where served, is the one entered."""
         gone = fact.withdrawn_at(own_size) or {"returned", "destroyed"} & {given.outcome for given in fact.answers}
-        key = self._read(f"key/{fact.rid}", needed=False)
-        if key and hashlib.sha256(key).hexdigest() != fact.key_digest:
-            self.report.fail(f"{self.name}/key/{fact.rid}", "is not the key object that was entered")
+        if os.path.lexists(self.root / f"key/{fact.rid}"):
+            key = self._read(f"key/{fact.rid}")
+            if hashlib.sha256(key).hexdigest() != fact.key_digest:
+                self.report.fail(f"{self.name}/key/{fact.rid}", "is not the key object that was entered")
+            early = self.laws[fact.agreement].law.key_before_ack
+            self.report.keys.append((next(iter(self.trees)), fact.idx, fact.rid, early))
         if gone:
             return
         try:
@@ -362,6 +331,8 @@ class _ServedReader:
         path = f"blob/{root}"
         self.expected.add(path)
         try:
+            if not stat.S_ISREG((self.root / path).lstat().st_mode):
+                raise CorruptionError("is not a plain file", place=path)
             with (self.root / path).open("rb") as file:
                 for number, leaf in enumerate(leaves):
                     if leaf_hash(file.read(SEALED_CHUNK)) != leaf:
@@ -393,7 +364,5 @@ _FOLDERS = frozenset({"agreement", "blob", "key", "leaves", "mirror", "own"})
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        yield path
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place) / name for name in sorted((*folders, *files)))
