@@ -1482,7 +1482,7 @@ def read_demo(folder: Path) -> dict[str, str]:
 
 
 def _beside(folder: Path, place: str) -> str:
-    """Return the folder of that name beside demo.json, as a demo may have been moved or copied; else the one it names."""
+    """Return the folder of that name beside demo.json, as a demo may have been moved; else the one it names."""
     beside = folder / Path(place).name
     return os.path.realpath(beside if beside.is_dir() else folder / place)
 

@@ -838,11 +838,11 @@ def cosigned_by(pair: Pair, signer: SoftSigner, size: int | None = None) -> byte
     from entente.register.checkpoint import cosign_checkpoint  # noqa: PLC0415
     from entente.register.note import LOG, NoteKey  # noqa: PLC0415
 
-    note = pair.a.db.get_note(pair.a.logs["IND"], "signed")
+    note = pair.a.head_of("IND")
     assert note is not None
     assert size is None or note.size == size
     log = NoteKey(pair.a.side.origin, str(pair.a.side.log_key), LOG)
-    return cosign_checkpoint(note.data, [log], mirror_name("india-korea", "KOR"), signer, 1_780_000_000)
+    return cosign_checkpoint(note.line, [log], mirror_name("india-korea", "KOR"), signer, 1_780_000_000)
 
 
 @pytest.mark.parametrize("who", ["a stranger", "the partner's log key", "our own mirror key", "nobody"])
@@ -855,9 +855,9 @@ def test_a_cosignature_that_is_not_the_partners_releases_no_key(pair: Pair, who:
         "the partner's log key": kor.log,
         "our own mirror key": Cheat(pair, pair.a, "own").mirror,
     }
-    note = pair.a.db.get_note(pair.a.logs["IND"], "signed")
+    note = pair.a.head_of("IND")
     assert note is not None
-    data = cosigned_by(pair, signers[who]) if who in signers else note.data
+    data = cosigned_by(pair, signers[who]) if who in signers else note.line
     with pytest.raises((VerificationError, FormatError)):
         pair.a.pull(Tampered(pair.tree(pair.b), ("mirror/checkpoint", given(data))))
     assert not (pair.a.folder / "served" / "key" / done.rid).exists()

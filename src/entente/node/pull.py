@@ -202,7 +202,8 @@ def _evidence(node: Ledger, party: str, data: bytes) -> None:
     head = node.head_of(party)
     folder = node.folder / "evidence"
     folder.mkdir(exist_ok=True)
-    before = head.line if head is not None else b""
+    held = node.db.get_note(node.logs[party], "partner") if party != node.party else None
+    before = held.data if held is not None else head.line if head is not None else b""
     name = f"{party}-{hashlib.sha256(before + data).hexdigest()[:16]}"
     node.frozen = f"two signed heads of {party}'s register contradict each other; see {folder}"
     if not (folder / f"{name}-shown.note").exists():
