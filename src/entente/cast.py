@@ -65,7 +65,9 @@ def make_side(
     secret = folder / "passphrase"
     secret.touch(mode=0o600)
     secret.write_bytes(passphrase)
-    (demo / f"authority-{code}.key").write_bytes(lock(authority.seed, passphrase, label=setup.AUTHORITY))
+    locked = demo / f"authority-{code}.key"
+    locked.touch(mode=0o600)
+    locked.write_bytes(lock(authority.seed, passphrase, label=setup.AUTHORITY))
     node = Node(folder, AREAS, validate)
     setup.found(node, data, envelope, authority)
     area = area_for(law)

@@ -9,7 +9,7 @@ import sys
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from entente.crossing.references import Refusal
 from entente.errors import EntenteError, RefusedError, UsageError
 from entente.keys import SoftSigner
 from entente.node import setup
-from entente.node.propose import Proposal, Wish
+from entente.node.propose import NothingCrossesError, Proposal, Wish
 from entente.node.report import Report
 from entente.node.verify import verify_folders
 from entente.node.why import digest_of, sha256_hex
@@ -157,8 +157,11 @@ class Demo:
         author = f"{side.code}/{side.people[0].user}"
         try:
             made = side.node.propose(source, Wish(author))
-        except RefusedError as fault:
-            self.line(3, "decide", side.code, fault.explain())
+        except NothingCrossesError as fault:
+            self.line(3, "decide", side.code, f"0 may cross. {len(fault.refusals):,} may not:")
+            self._list(fault.refusals)
+            for why in _one_of_each(list(fault.refusals)):
+                self.refused(why.id, why.article, WORDS.get(why.rule, why.reason))
             return None
         self.kept = made.kept
         words = f"{made.kept:,} may cross under Art. {made.core.article}."
@@ -167,16 +170,24 @@ class Demo:
         if made.mentions:
             who = "object mentions" if made.mentions == 1 else "objects mention"
             self.say(f"{'':22s}{made.mentions:,} crossing {who} a withheld one in prose (view no-prose strips it)")
-        self.objects["refused"] = len(made.refused)
-        self.result["refused"] = [
-            {"article": why.article, "id": why.id, "reason": why.reason, "rule": why.rule} for _, why in made.refused
-        ]
+        self._list([why for _, why in made.refused])
         self.result["bytes"] = made.bytes
         if made.state == "checked":
             return made
-        for finding in (*made.decision.refusals, *made.gate.refusals):
+        worst = (*made.decision.refusals, *made.gate.refusals)
+        staying = [item for item in side.node.why(made.rid).objects if item.crosses]
+        reason = [Refusal(item.id, "", worst[0].rule, worst[0].article, worst[0].observed) for item in staying]
+        self._list([*(why for _, why in made.refused), *reason])
+        for finding in worst:
             self.refused(f"the whole release, by rule {finding.rule}", finding.article, finding.observed)
         return None
+
+    def _list(self, refusals: Sequence[Refusal]) -> None:
+        """Every object that does not cross, for the JSON result."""
+        self.objects["refused"] = len(refusals)
+        self.result["refused"] = [
+            {"article": why.article, "id": why.id, "reason": why.reason, "rule": why.rule} for why in refusals
+        ]
 
     def _show_refusals(self, refusals: list[Refusal], records: dict[str, Record]) -> None:
         shown = refusals if len(refusals) <= SHOWN_REFUSALS else _one_of_each(refusals)
@@ -349,6 +360,17 @@ def free_folder() -> Path:
     return next(path for number in range(1, 10_000) if not (path := Path.cwd() / f"demo-{number}").exists())
 
 
+def _make(place: Path) -> None:
+    """The folder is there, and empty; UsageError if it cannot be."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        full = any(place.iterdir())
+    except OSError as fault:
+        raise UsageError(str(fault), place=str(place), remedy="Give --dir a new folder.") from None
+    if full:
+        raise UsageError("the folder is not empty", place=str(place), remedy="Give --dir a new folder.")
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--dir",
@@ -370,9 +392,7 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
     began = time.monotonic()
     place = (folder or free_folder()).resolve()
     try:
-        if place.exists() and any(place.iterdir()):
-            raise UsageError("the folder is not empty", place=str(place), remedy="Give --dir a new folder.")
-        place.mkdir(parents=True, exist_ok=True)
+        _make(place)
         demo = Demo(
             place,
             agreement or SAMPLES / "india-korea.toml",

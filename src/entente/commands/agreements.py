@@ -16,7 +16,7 @@ def agreement() -> None:
 
 @agreement.command("check")
 @click.argument("path", type=FILE)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def agreement_check(path: Path, *, as_json: bool) -> None:
     """Say in words what an agreement allows, and find its holes."""
     signed = parse_agreement(path.read_bytes(), place=path.name)
@@ -47,17 +47,21 @@ def agreement_check(path: Path, *, as_json: bool) -> None:
 
 @agreement.command("sign")
 @click.argument("path", type=FILE)
-@click.option("--authority", "authority_file", type=FILE, required=True)
-@click.option("--authority-passphrase-file", type=FILE, required=True)
+@click.option("--authority", "authority_file", type=FILE, required=True, help="The authority's locked key.")
+@click.option("--authority-passphrase-file", type=FILE, required=True, help="What opens the authority's key.")
 @click.option(
     "--signatures",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     help="The DSSE file; added to if there.",
 )
-def agreement_sign(path: Path, authority_file: Path, authority_passphrase_file: Path, signatures: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def agreement_sign(
+    path: Path, authority_file: Path, authority_passphrase_file: Path, signatures: Path, *, as_json: bool
+) -> None:
     """Add an authority's signature over PATH's exact bytes to the DSSE file."""
     authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
     old = signatures.read_bytes() if signatures.exists() else None
     signatures.write_bytes(setup.add_signature(path.read_bytes(), old, authority))
-    click.echo(f"signed {parse_agreement(path.read_bytes(), place=path.name).hash}")
+    name = parse_agreement(path.read_bytes(), place=path.name).hash
+    show(as_json, {"agreement": name}, f"signed {name}")

@@ -123,7 +123,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
 @main.command()
 @click.argument("folder", type=FOLDER, required=False)
 @click.option("--node", "given", type=FOLDER, help="The same as FOLDER.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def verify(folder: Path | None, given: Path | None, *, as_json: bool) -> None:
     """Verify a node's served tree, or all of a demo's: every hash, head, signature and decision again."""
     place = folder or given or last_demo()
@@ -159,7 +159,7 @@ def reconcile(cut: str, at: str, folder: Path | None, *, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def doctor(*, as_json: bool) -> None:
     """Look whether this machine can run a node, and say what to do where it cannot."""
     disk = shutil.disk_usage(Path.cwd())

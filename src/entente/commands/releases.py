@@ -11,7 +11,7 @@ from entente.node.served import FolderTree
 
 @main.command("import")
 @click.argument("path", type=FILE)
-@click.option("--area", default="intelligence", show_default=True)
+@click.option("--area", default="intelligence", show_default=True, help="The area whose format it is.")
 @click.option("--map", "map_id", required=True, help="The marking map its foreign markings are read by.")
 @node_verb
 def import_(path: Path, area: str, map_id: str, folder: Path | None, *, as_json: bool) -> None:
@@ -29,8 +29,8 @@ def import_(path: Path, area: str, map_id: str, folder: Path | None, *, as_json:
 @click.option("--author", required=True, help="Handle of who proposes.")
 @click.option("--article", default="", help="Default: the area's first.")
 @click.option("--view", default="", help="Default: the area's first.")
-@click.option("--retain-days", type=int, default=0)
-@click.option("--copies", type=int, default=1, show_default=True)
+@click.option("--retain-days", type=int, default=0, help="Default: the area's longest.")
+@click.option("--copies", type=int, default=1, show_default=True, help="How many the partner may make.")
 @node_verb
 def propose(
     source: str,
@@ -58,7 +58,7 @@ def propose(
 @click.argument("rid")
 @click.option("--as", "handle", required=True, help="Who approves.")
 @click.option("--role", default="", help="In which of the area's roles.")
-@click.option("--password-file", type=FILE)
+@click.option("--password-file", type=FILE, help="The person's password; asked for if left out.")
 @click.option("--revoke", is_flag=True, help="Take the approval back; possible until dispatch.")
 @node_verb
 def approve(

@@ -9,6 +9,7 @@ import msgspec
 from entente.commands.frame import FILE, FOLDER, default_node, main, node_verb, opened, password_of, show
 from entente.node import setup
 from entente.node.node import Node
+from entente.strict import check_hex
 
 
 @main.command()
@@ -18,13 +19,14 @@ from entente.node.node import Node
     "--passphrase-file", type=FILE, required=True, help="Locks the node's keys; copied into the folder, mode 0600."
 )
 @click.option("--partner-tree", default="", help="Where the partner's served tree is read (a folder).")
-def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str, *, as_json: bool) -> None:
     """Make an empty node in FOLDER: its own stores and machine keys, no agreement yet."""
     passphrase = passphrase_file.read_bytes().strip()
     setup.create(folder, setup.Settings(party, partner_tree), passphrase)
     (folder / "passphrase").touch(mode=0o600)
     (folder / "passphrase").write_bytes(passphrase)
-    click.echo(f"node of {party} in {folder}; next: `entente init`")
+    show(as_json, {"folder": str(folder), "party": party}, f"node of {party} in {folder}; next: `entente init`")
 
 
 @main.command()
@@ -33,7 +35,7 @@ def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str) -
 @click.option(
     "--authority", "authority_file", type=FILE, required=True, help="The authority's locked key (`entente key new`)."
 )
-@click.option("--authority-passphrase-file", type=FILE, required=True)
+@click.option("--authority-passphrase-file", type=FILE, required=True, help="What opens the authority's key.")
 @node_verb
 def init(
     agreement: Path,
@@ -62,6 +64,7 @@ def init(
 @node_verb
 def pair(genesis: str, tree: str, folder: Path | None, *, as_json: bool) -> None:
     """Remember the partner: the hash of its GENESIS as it passed by hand, and where its TREE is read."""
+    check_hex(genesis, 32, "the genesis hash")
     place = folder or default_node()
     settings = msgspec.structs.replace(setup.read_settings(place), partner_genesis=genesis, partner_tree=tree)
     setup.write_settings(place, settings)
@@ -75,10 +78,12 @@ def key() -> None:
 
 @key.command("new")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--passphrase-file", type=FILE, required=True)
-def key_new(path: Path, passphrase_file: Path) -> None:
+@click.option("--passphrase-file", type=FILE, required=True, help="Locks the key.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def key_new(path: Path, passphrase_file: Path, *, as_json: bool) -> None:
     """Make an authority's key in PATH, locked; prints the public half for the agreement."""
-    click.echo(setup.new_authority(path, passphrase_file.read_bytes().strip()))
+    public = setup.new_authority(path, passphrase_file.read_bytes().strip())
+    show(as_json, {"key": public}, public)
 
 
 @key.command("list")
@@ -103,14 +108,14 @@ def key_list(folder: Path | None, *, as_json: bool) -> None:
 @click.argument("handle")
 @click.option("--roles", required=True, help="Comma-separated roles.")
 @click.option("--areas", required=True, help="Comma-separated areas.")
-@click.option("--ceiling", required=True)
+@click.option("--ceiling", required=True, help="The highest level the person may approve, in this party's scale.")
 @click.option("--until", required=True, help="YYYY-MM-DDTHH:MMZ")
 @click.option(
     "--national-id-file", type=FILE, required=True, help="One natural person, one id: it never leaves the node."
 )
 @click.option("--password-file", type=FILE, help="The person's password; asked for if left out.")
-@click.option("--authority", "authority_file", type=FILE, required=True)
-@click.option("--authority-passphrase-file", type=FILE, required=True)
+@click.option("--authority", "authority_file", type=FILE, required=True, help="The authority's locked key.")
+@click.option("--authority-passphrase-file", type=FILE, required=True, help="What opens the authority's key.")
 @node_verb
 def person(
     handle: str, roles: str, areas: str, ceiling: str, until: str, national_id_file: Path, password_file: Path | None,
@@ -129,11 +134,11 @@ def person(
 
 
 @main.command()
-@click.option("--level", required=True)
+@click.option("--level", required=True, help="The highest level, in this party's own scale.")
 @click.option("--areas", required=True, help="Comma-separated areas.")
-@click.option("--until", required=True)
-@click.option("--authority", "authority_file", type=FILE, required=True)
-@click.option("--authority-passphrase-file", type=FILE, required=True)
+@click.option("--until", required=True, help="YYYY-MM-DDTHH:MMZ")
+@click.option("--authority", "authority_file", type=FILE, required=True, help="The authority's locked key.")
+@click.option("--authority-passphrase-file", type=FILE, required=True, help="What opens the authority's key.")
 @node_verb
 def assure(
     level: str,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from entente.crossing.seal import seal, unseal
-from entente.errors import StateError, StoreError
+from entente.errors import StoreError, UsageError
 from entente.node.ledger import Ledger
 from entente.store.blobs import Blobs
 from entente.store.node_db import SourceRow
@@ -33,6 +33,8 @@ def import_file(node: Ledger, area: Area, data: bytes, *, place: str, map_id: st
     `place` names the file in errors; `map_id` is the marking map that its foreign markings will be read by.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
+    if map_id:
+        read_map(node, map_id)
     records, rejected = area.split(data, place=place)
     source = hashlib.sha256(map_id.encode() + b"\n" + data).hexdigest()[:16]
     if node.db.source(source) is not None:
@@ -67,8 +69,8 @@ def unseal_blob(blobs: Blobs, root: str, dek: bytes) -> Sequence[bytes]:
 
 
 def read_map(node: Ledger, map_id: str) -> MarkingMap:
-    """A signed marking map; StateError if this node does not hold it."""
+    """A signed marking map; UsageError if this node does not hold it."""
     found = node.db.get_map(map_id)
     if found is None:
-        raise StateError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map sign FILE`.")
+        raise UsageError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map FILE`.")
     return read_own(found[0], MarkingMap)

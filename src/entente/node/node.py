@@ -20,7 +20,7 @@ from entente.node.ledger import Ledger
 from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
 from entente.register.entry import parse_entry
-from entente.strict import read_own
+from entente.strict import parse_time, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import MarkingMap
 
@@ -134,6 +134,8 @@ class Node(Ledger):
             at: the time it is drawn for; default the latest `at` within the cut.
         Raises: UsageError if the cut is not one this node can draw.
         """
+        if at:
+            parse_time(at)
         order = list(self.pair.sides)
         entries = {party: self.db.entries(self.logs[party]) for party in order}
         limits = {self.party: self.acknowledged(), self.partner: self._cosigned()}

@@ -27,6 +27,21 @@ NOT_YET = frozenset({"kem", "approval_valid", "approval_count"})
 _NO_VIEW = View({}, {}, (), 0, seen_before=False, suspended=())
 
 
+class NothingCrossesError(RefusedError):
+    """Not one object of an import may cross; `refusals` says why for each. No draft was kept."""
+
+    code = "nothing_crosses"
+    title = "Nothing may cross"
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        first = refusals[0] if refusals else None
+        place = f"Art. {first.article}" if first is not None else ""
+        super().__init__(
+            f"all {len(refusals)} objects of this import are refused", place=place, remedy="Import others."
+        )
+        self.refusals = refusals
+
+
 class Wish(msgspec.Struct, frozen=True):
     """What a release officer asks for; what is left out is the agreement's first or largest."""
 
@@ -81,9 +96,7 @@ def propose(node: Ledger, areas: Mapping[str, Area], source_id: str, wish: Wish)
     kept, refused = _apply_view(area, template.view, screening, law)
     if not kept:
         _journal(node, source_id, refused)
-        raise RefusedError(
-            "nothing in this import may cross", remedy=f"{len(refused)} objects were refused; see `entente why`."
-        )
+        raise NothingCrossesError(tuple(why for _, why in refused))
     return _freeze(node, area, template, source_id=source_id, author=wish.author, kept=kept, refused=refused)
 
 
