@@ -1055,7 +1055,10 @@ class Law:
             return "seen.root is not that of the empty register"
         here, place = self.other.note if self.other else None, self.register.folder.place(self.register.side)
         if here is None or self.other is None:
-            if size:
+            folder = self.register.folder
+            if size and self.register.side == "own" and not any(path.startswith("mirror/") for path in folder.files):
+                self.report.fail(folder.place("mirror/checkpoint"), "missing, though our entries saw it")
+            elif size:
                 self.report.skip(f"{place}: seen, as the partner's register is not here (or not sound)")
         elif epoch < here.origin.epoch:
             self.report.skip(f"{place}: seen of an earlier epoch")

@@ -74,9 +74,10 @@ def make_side(
     terms = law.areas[area]
     ceiling = (terms.ceiling or {}).get(code, law.party[code].levels[0])
     until = time_text(node.clock() + timedelta(days=365))
+    roles = _roles(law, area)
     people = tuple(
         Person(name, secrets.token_urlsafe(9), roles)
-        for name, roles in zip(_names(names, terms.approvals or 1), _roles(law, area), strict=False)
+        for name, roles in zip(_names(names, len(roles)), roles, strict=True)
     )
     drafts = [
         setup.certify(
@@ -134,8 +135,8 @@ def area_for(law: Agreement) -> str:
     return names[0]
 
 
-def _names(names: tuple[str, ...], approvals: int) -> list[str]:
-    return [*names, *(f"person-{number}" for number in range(4, approvals + 2))]
+def _names(names: tuple[str, ...], count: int) -> list[str]:
+    return [*names, *(f"person-{number}" for number in range(len(names) + 1, count + 1))][:count]
 
 
 def _roles(law: Agreement, area: str) -> list[tuple[str, ...]]:

@@ -18,14 +18,14 @@ import msgspec
 
 from entente.cast import AUTHOR_AND_APPROVERS, SAMPLES, Person, Side, area_for, make_side, marking_map
 from entente.crossing.references import Refusal
-from entente.errors import EntenteError, RefusedError, UsageError
+from entente.errors import EntenteError, RefusedError
 from entente.keys import SoftSigner
 from entente.node import setup
 from entente.node.propose import NothingCrossesError, Proposal, Wish
 from entente.node.report import Report
 from entente.node.verify import verify_folders
 from entente.node.why import digest_of, sha256_hex
-from entente.place import remember_demo
+from entente.place import free_folder, make_folder, remember_demo
 from entente.treaty.agreement import holes, parse_agreement
 from entente.treaty.record import Record
 
@@ -208,20 +208,17 @@ class Demo:
         roles = side.node.law.law.areas[draft.core.area].roles or ()
         signing = others[: max(wanted, len(roles))]
         for person in signing:
-            role = next(role for role in person.roles if role in roles)
+            role = next((role for role in person.roles if role in roles), person.roles[0])
             side.node.approve(draft.rid, f"{side.code}/{person.user}", role, side.signer(person))
         signed = " and ".join(person.user.capitalize() for person in signing)
         self.line(
             4, "approve", side.code, f"{signed} signed exactly these {draft.bytes:,} bytes", _sha(draft.core.content)
         )
         try:
-            side.node.approve(draft.rid, f"{side.code}/{author.user}", roles[0], side.signer(author))
+            side.node.approve(draft.rid, f"{side.code}/{author.user}", author.roles[0], side.signer(author))
         except RefusedError as fault:
-            self.refused(
-                f"{author.user.capitalize()} (the author) tried to approve",
-                fault.place.removeprefix("Art. "),
-                fault.detail,
-            )
+            words = f"{author.user.capitalize()} (the author) tried to approve"
+            self.refused(words, fault.place.removeprefix("Art. "), fault.detail)
         made = side.node.db.draft(draft.rid)
         return made is not None and made.state == "approved"
 
@@ -355,22 +352,6 @@ def _one_of_each(refusals: list[Refusal]) -> list[Refusal]:
     return list(found.values())[:SHOWN_REFUSALS]
 
 
-def free_folder() -> Path:
-    """The first of demo-1, demo-2, … that is not there yet."""
-    return next(path for number in range(1, 10_000) if not (path := Path.cwd() / f"demo-{number}").exists())
-
-
-def _make(place: Path) -> None:
-    """The folder is there, and empty; UsageError if it cannot be."""
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        full = any(place.iterdir())
-    except OSError as fault:
-        raise UsageError(str(fault), place=str(place), remedy="Give --dir a new folder.") from None
-    if full:
-        raise UsageError("the folder is not empty", place=str(place), remedy="Give --dir a new folder.")
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--dir",
@@ -392,7 +373,7 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
     began = time.monotonic()
     place = (folder or free_folder()).resolve()
     try:
-        _make(place)
+        make_folder(place)
         demo = Demo(
             place,
             agreement or SAMPLES / "india-korea.toml",

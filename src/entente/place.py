@@ -1,4 +1,4 @@
-"""Where the last demo is, so that a verb without --node finds a node."""
+"""Where demos go, and where the last one is, so that a verb without --node finds a node."""
 
 import os
 from pathlib import Path
@@ -27,3 +27,19 @@ def last_demo() -> Path:
     if not (folder / "demo.json").is_file():
         raise UsageError("no node given, and no demo to fall back on", remedy="Give --node DIR, or run `./run demo`.")
     return folder
+
+
+def free_folder() -> Path:
+    """The first of demo-1, demo-2, … that is not there yet."""
+    return next(path for number in range(1, 10_000) if not (path := Path.cwd() / f"demo-{number}").exists())
+
+
+def make_folder(place: Path) -> None:
+    """The folder is there, and empty; UsageError if it cannot be."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        full = any(place.iterdir())
+    except OSError as fault:
+        raise UsageError(str(fault), place=str(place), remedy="Give --dir a new folder.") from None
+    if full:
+        raise UsageError("the folder is not empty", place=str(place), remedy="Give --dir a new folder.")

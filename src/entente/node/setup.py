@@ -18,7 +18,7 @@ import msgspec
 
 from entente.account.acts import act_message
 from entente.errors import AgreementError, StateError, UsageError
-from entente.keys import ED25519, X25519_SUITE, Signer, SoftSigner, key_id, lock, new_kem, pae, unlock, verify
+from entente.keys import ED25519, SUITE_ALGORITHM, Signer, SoftSigner, key_id, lock, new_kem, pae, unlock, verify
 from entente.node.ledger import Draft, Ledger
 from entente.register.entry import Sig
 from entente.register.tree import leaf_hash
@@ -204,7 +204,10 @@ def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> Sign
     if node.trees and node.side.size:
         raise StateError("the register has been founded already", place=node.side.origin)
     node.adopt_law(data)
-    public, private = new_kem(X25519_SUITE)
+    suite = next((name for name in signed.law.suites if name in SUITE_ALGORITHM), None)
+    if suite is None:
+        raise AgreementError("none of its suites is known here", remedy=f"Known: {', '.join(SUITE_ALGORITHM)}.")
+    public, private = new_kem(suite)
     node.keys.put_key(f"kem/{key_id(public)}", private)
     machine = {name: node.machine_signer(name).public for name in ("log", "mirror")}
     genesis: dict[str, object] = {

@@ -22,7 +22,7 @@ from entente.node.report import Line, Report
 from entente.register import note
 from entente.register.checkpoint import Checkpoint, open_mirror, open_own, parse_text
 from entente.register.entry import Entry, parse_entry, signed_message
-from entente.register.tiles import changed_bundles, changed_tiles, split
+from entente.register.tiles import ENTRIES, Tile, changed_bundles, changed_tiles, split
 from entente.register.tree import Tree, leaf_hashes
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 from entente.treaty.decision import decide
@@ -83,7 +83,7 @@ def _keys_in_time(report: Report, folders: dict[str, Path], trees: dict[str, dic
         covered = max(
             (found[name].size for other, found in trees.items() if other != name and name in found), default=0
         )
-        if idx >= covered and not early and name in folders:
+        if idx >= covered and not early and name in folders and not report.faults:
             report.fail(f"{name}/served/key/{rid}", "served before the partner's cosignature covers its release")
 
 
@@ -145,7 +145,7 @@ class _ServedReader:
                 continue
             self.laws[name] = signed
         if not self.laws:
-            named = parse_entry(self._first_entry("own")).agreement
+            named = parse_entry(self._first_entry("own")[0]).agreement
             raise CorruptionError("missing, or not the agreement of that name", place=f"agreement/{named}")
         self.report.ok(f"{self.name}/agreement: {len(self.laws)}, hashing to the names")
 
@@ -164,7 +164,7 @@ class _ServedReader:
         side = new_pair(law).sides[party]
         if side.origin != head.origin:
             raise VerificationError(f"origin is {head.origin}, not {side.origin}", place=path)
-        self._genesis(prefix, side)
+        self._genesis(prefix, side, head.size)
         self._head(path, data, side, own)
         tree, entries = self._contents(prefix, head)
         self.trees[party], self.entries[party] = tree, entries
@@ -174,17 +174,17 @@ class _ServedReader:
             self.report.registers[party] = {"root": head.root.hex(), "size": head.size}
         return side
 
-    def _first_entry(self, prefix: str) -> bytes:
-        """Entry 0, from whichever width of the first bundle is served; no checkpoint is believed yet."""
+    def _first_entry(self, prefix: str, size: int = 256) -> tuple[bytes, str]:
+        """Entry 0 and its bundle's path, whichever width of it is served; no checkpoint is believed yet."""
         folder = self.root / prefix / "tile" / "entries"
         widths = [path for path in folder.glob("000.p/*") if path.name.isdecimal()]
         found = [folder / "000", *sorted(widths, key=lambda path: -int(path.name))]
         for path in found:
             if path.is_file() and not path.is_symlink():
                 data = path.read_bytes()
-                size = int.from_bytes(data[:2], "big")
-                return data[2 : 2 + size]
-        raise CorruptionError("missing", place=f"{prefix}/tile/entries/000")
+                length = int.from_bytes(data[:2], "big")
+                return data[2 : 2 + length], path.relative_to(self.root).as_posix()
+        raise CorruptionError("missing", place=f"{prefix}/{Tile(ENTRIES, 0, max(1, min(256, size))).path}")
 
     def _contents(self, prefix: str, head: Checkpoint) -> tuple[Tree, list[bytes]]:
         entries: list[bytes] = []
@@ -222,16 +222,22 @@ class _ServedReader:
                         return f"{bundle} (entry {256 * tile.index + at // 32})"
         return f"{prefix}/checkpoint"
 
-    def _genesis(self, prefix: str, side: Side) -> None:
+    def _genesis(self, prefix: str, side: Side, size: int) -> None:
         """Entry 0 is signed by the agreement's authority; the log and mirror keys are taken from it."""
-        place = f"{prefix}/tile/entries/000 entry 0"
-        entry = parse_entry(self._first_entry(prefix), place=place)
+        data, path = self._first_entry(prefix, size)
+        place = f"{path} entry 0"
+        entry = parse_entry(data, place=place)
         law = self.laws.get(entry.agreement)
         if law is None:
             raise CorruptionError("missing, or not the agreement of that name", place=f"agreement/{entry.agreement}")
-        body = parse_body(entry.kind, entry.body)
+        try:
+            body = parse_body(entry.kind, entry.body)
+        except FormatError as fault:
+            raise FormatError(fault.detail, place=place) from None
         if not isinstance(body, Genesis):
             raise VerificationError("is no genesis", place=place)
+        if body.origin != side.origin:
+            raise VerificationError(f"is of {side.origin}, but entry 0 of {body.origin}", place=f"{prefix}/checkpoint")
         authority = {str(key_id(key)): key for key in law.law.party[side.party].authority}
         message = signed_message(side.origin, entry)
         if not entry.sigs or not all(s.by in authority and verify(authority[s.by], message, s.sig) for s in entry.sigs):
@@ -300,6 +306,8 @@ class _ServedReader:
         self.report.ok(f"{self.name}: decide() computed again for {decided} releases, {len(refused)} not permitted")
         for text in refused:
             self.report.lines.append(Line("ok", f"  not permitted: {text}"))
+        if len(self.trees) == 1 and any(item.reason == "bad_seen" for item in pair.sides[own.party].invalid):
+            raise CorruptionError("missing, although our entries have seen the partner's", place="mirror/checkpoint")
         self._agreements_named(set().union(*(side.adopted for side in pair.sides.values())))
         for fact in pair.sides[own.party].releases:
             self._release(fact, pair.sides[own.party].size)
