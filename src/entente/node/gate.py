@@ -58,9 +58,8 @@ def gate(law: Agreement, sender: str, core: Core, now: Situation) -> Decision:
         ("running", not now.frozen, now.frozen or "may sign"),
     )
     articles = law.rules.gate
-    findings = tuple(
-        Finding(rule, articles.get(rule, "local" if rule in ("shown", "running") else ""), ok, observed)
-        for rule, ok, observed in found
-    )
-    permit = all(finding.ok and finding.article for finding in findings)
-    return Decision(permit, core.agreement, findings)
+    findings = []
+    for rule, ok, observed in found:
+        article = articles.get(rule, "local" if rule in ("shown", "running") else "")
+        findings.append(Finding(rule, article, ok and article != "", observed))
+    return Decision(all(finding.ok for finding in findings), core.agreement, tuple(findings))

@@ -85,7 +85,7 @@ def with_authorities(data: bytes, keys: Mapping[str, str]) -> bytes:
 
     Raises: AgreementError if a party already names another key, or the key cannot be placed.
     """
-    text = data.decode()
+    text = re.sub(r"\bauthority\s*=\s*\[\s*\]\s*,?", "", data.decode())
     for code, key in keys.items():
         mark = f"ed25519:@{code}@"
         if mark in text:
@@ -93,10 +93,11 @@ def with_authorities(data: bytes, keys: Mapping[str, str]) -> bytes:
             continue
         if parse_agreement(text.encode()).law.party[code].authority:
             continue
-        line = f'authority = ["{key}"]'
-        text, tables = re.subn(rf"(?m)^(\s*\[party\.{code}\][^\n]*)$", rf"\1\n{line}", text)
+        line, name = f'authority = ["{key}"]', rf'"?{code}"?'
+        header = rf"(?m)^(\s*\[\s*\"?party\"?\s*\.\s*{name}\s*\][^\n]*)$"
+        text, tables = re.subn(header, rf"\1\n{line}", text)
         if not tables:
-            text = re.sub(rf"(?m)^(\s*(?:party\.)?{code}\s*=\s*\{{)", rf"\1 {line},", text, count=1)
+            text = re.sub(rf"(?m)^(\s*(?:party\s*\.\s*)?{name}\s*=\s*\{{)", rf"\1 {line},", text, count=1)
     made = text.encode()
     law = parse_agreement(made).law
     for code, key in keys.items():

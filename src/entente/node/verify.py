@@ -237,7 +237,8 @@ class _ServedReader:
         if not isinstance(body, Genesis):
             raise VerificationError("is no genesis", place=place)
         if body.origin != side.origin:
-            raise VerificationError(f"is of {side.origin}, but entry 0 of {body.origin}", place=f"{prefix}/checkpoint")
+            detail = f"is of {side.origin}, but entry 0 in {path} is of {body.origin}"
+            raise VerificationError(detail, place=f"{prefix}/checkpoint")
         authority = {str(key_id(key)): key for key in law.law.party[side.party].authority}
         message = signed_message(side.origin, entry)
         if not entry.sigs or not all(s.by in authority and verify(authority[s.by], message, s.sig) for s in entry.sigs):
