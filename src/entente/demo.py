@@ -53,8 +53,7 @@ class Demo:
         self.kept = 0
         self.result: dict[str, object] = {
             "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "refused": [],
-            "registers": {},
-            "releases": [], "same_answer": False, "seconds": self.seconds, "verified": {},
+            "registers": {}, "releases": [], "same_answer": False, "seconds": self.seconds, "verified": {},
         }  # fmt: skip
         self.sides: dict[str, Side] = {}
 
@@ -69,13 +68,14 @@ class Demo:
 
     def line(self, number: int, verb: str, who: str, text: str, proof: str = "") -> None:
         """One step's line, as in the first screen of the README."""
-        head = f"{number:2d} {verb:9s} " if number else f"   {verb:9s} "
+        head = f"{number:2d} {verb:9s} "
         colour = COLOURS[list(self.sides).index(who)] if who in self.sides else None
         pad = " " * max(1, 60 - _width(text)) if proof else ""
         self.say(head + click.style(f"{who:8s} ", fg=colour) + text + pad + proof)
 
     def refused(self, text: str, article: str, words: str) -> None:
-        """One refusal with its article."""
+        """One refusal, with its article or the lack of one."""
+        words = words if article else f"no article in [rules] ({words})"
         self.say(f"   {click.style('REFUSED', fg='yellow'):19s} {text:45.45s} Art. {article:6s} {words}")
 
     # 1 agree
@@ -369,7 +369,7 @@ def _one_of_each(refusals: list[Refusal]) -> list[Refusal]:
 )
 def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None, agreement: Path | None) -> None:
     """Carry a bundle between two nodes on this machine, under a SAMPLE agreement, and prove it."""
-    _ = once  # nothing serves yet that would have to stay up
+    del once  # nothing serves yet that would have to stay up
     began = time.monotonic()
     place = (folder or free_folder()).resolve()
     try:

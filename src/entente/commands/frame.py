@@ -84,4 +84,5 @@ def main() -> None:
 def finding_line(finding: Finding) -> str:
     """One rule's answer as a line of text."""
     mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-    return f"  {mark} {finding.rule:16s} Art. {finding.article:8s} {finding.observed}"
+    where = f"Art. {finding.article:8s}" if finding.article else "no article in [rules]:"
+    return f"  {mark} {finding.rule:16s} {where} {finding.observed}"

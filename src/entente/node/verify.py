@@ -105,11 +105,12 @@ class _ServedReader:
             if (self.root / "mirror").is_symlink() or (self.root / "mirror").exists():
                 self._register("mirror", own)
             self._fold(own)
+            self._files()
         except EntenteError as fault:
             self.report.fail(self._place(fault), fault.detail)
             self.report.lines.append(Line("not checked", f"{self.name}: which other files belong there"))
-            return self.trees
-        self._files()
+        except OSError as fault:
+            self.report.fail(self.name, f"cannot be looked through: {fault.strerror}")
         return self.trees
 
     def _place(self, fault: EntenteError) -> str:
@@ -188,7 +189,7 @@ class _ServedReader:
 
     def _contents(self, prefix: str, head: Checkpoint) -> tuple[Tree, list[bytes]]:
         entries: list[bytes] = []
-        bundles = sum(len(files) for _, _, files in os.walk(self.root / prefix / "tile" / "entries"))
+        bundles = sum(1 for _ in _walk(self.root / prefix / "tile" / "entries"))
         if head.size > 256 * bundles:
             raise CorruptionError(f"{head.size} entries cannot be in {bundles} bundles", place=f"{prefix}/tile/entries")
         for tile in changed_bundles(0, head.size):
@@ -229,7 +230,7 @@ class _ServedReader:
         entry = parse_entry(data, place=place)
         law = self.laws.get(entry.agreement)
         if law is None:
-            raise CorruptionError("missing, or not the agreement of that name", place=f"agreement/{entry.agreement}")
+            raise CorruptionError(f"names agreement {entry.agreement}, which is not served", place=place)
         try:
             body = parse_body(entry.kind, entry.body)
         except FormatError as fault:
@@ -373,5 +374,11 @@ _FOLDERS = frozenset({"agreement", "blob", "key", "leaves", "mirror", "own"})
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        yield from (Path(place) / name for name in sorted((*folders, *files)))
+    """Every path below the folder, links not followed; OSError where a path is too long to be looked at."""
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        for item in sorted(os.scandir(place), key=lambda entry: entry.name) if place.is_dir() else ():
+            yield Path(item.path)
+            if item.is_dir(follow_symlinks=False):
+                waiting.append(Path(item.path))
