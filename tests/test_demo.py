@@ -210,6 +210,7 @@ def test_a_folder_that_cannot_be_made_is_refused_in_words(make: str) -> None:
     assert file.name in run.err
 
 
+@pytest.mark.slow
 def test_a_demo_that_failed_is_not_the_last_demo() -> None:
     state = fresh("state")
     demo("--bundle", written("no bundle", fresh("bad.json")), state=state).check(2)

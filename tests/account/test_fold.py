@@ -32,7 +32,7 @@ from entente.account.view import view_for
 from entente.keys import key_id
 from entente.register.entry import Seen, parse_entry
 
-FAST, SLOW = 100, 500
+FAST, SLOW = 50, 400
 
 
 def check_history(made: History) -> None:

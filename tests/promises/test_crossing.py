@@ -184,6 +184,7 @@ def kept_back(*types: str) -> int:
     return len(wanted.refused)
 
 
+@pytest.mark.slow
 def test_other_withheld_types_keep_back_what_the_second_computation_keeps_back() -> None:
     assert kept_back("campaign", "x-mitre-asset") > 60
 
@@ -193,6 +194,7 @@ def test_another_withheld_type_keeps_back_what_the_second_computation_keeps_back
     assert kept_back("malware") > 60
 
 
+@pytest.mark.slow
 def test_two_response_teams_carry_the_same_objects_under_their_own_articles() -> None:
     teams, states = demo("--agreement", SAMPLES / "two-certs.toml"), sample_run()
     for run, party, article in ((teams.check(), "AAA", "2"), (states.check(), "IND", "4(3)")):
@@ -232,6 +234,7 @@ def test_a_bundle_without_foreign_markings_crosses_whole() -> None:
     assert not holds(demo("--bundle", bundle), items_of(bundle), "intrusion-set").refused
 
 
+@pytest.mark.slow
 def test_nothing_crosses_that_names_what_stays_wherever_it_names_it() -> None:
     """Under any key, as a key, at any depth, by a chain or a ring; also where the group itself is not in the bundle."""
     here, absent = (f"intrusion-set--44444444-2222-4333-8444-{number:012x}" for number in (1, 2))
@@ -303,6 +306,7 @@ def authorities_added(forms: dict[str, str]) -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_authorities_that_are_left_out_are_added() -> None:
     assert not [name for name, text in PLACED.items() if "authority" in text]
     authorities_added(PLACED)
@@ -363,6 +367,7 @@ def listed_whole(name: str, run: Run) -> None:
 OPENS_NOTHING, OUT_OF_TIME = ("no direction", "no row"), ("not started", "ended")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPENS_NOTHING)
 def test_an_agreement_that_opens_nothing_refuses_the_whole_release_with_its_article(name: str) -> None:
     refused_whole(name, refusing(*OPENS_NOTHING)[name])
