@@ -117,7 +117,10 @@ class Judge:
 
     def _sealing_end(self, until: str) -> str:
         """A sealing key is certified for at most 90 days, whatever its entry says."""
-        return min(until, time_text(parse_time(self.entry.at) + timedelta(days=SEALING_DAYS)))
+        try:
+            return min(until, time_text(parse_time(self.entry.at) + timedelta(days=SEALING_DAYS)))
+        except OverflowError:  # an `at` at the end of the calendar is no reason to stop the fold
+            return until
 
     def _adopt(self, body: acts.Adopt) -> None:
         target = self.rules.laws.get(body.agreement)

@@ -249,6 +249,7 @@ def _check(law: Agreement) -> None:
     _need(len(law.party) == 2, f"an agreement has two parties, this one has {len(law.party)}")
     for text in (law.start, law.end):
         parse_time(text)
+    _need(law.start >= "1970", f"start {law.start} lies before 1970")
     _need(law.start < law.end, f"start {law.start} is not before end {law.end}")
     _need(law.suites, "no suite is allowed, so nothing could be sealed")
     for code, found in law.party.items():
