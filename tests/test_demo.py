@@ -217,6 +217,7 @@ def test_a_demo_that_failed_is_not_the_last_demo() -> None:
     assert "no demo" in cli("status", state=state).check(2).err
 
 
+@pytest.mark.slow
 def test_the_verbs_without_node_take_the_last_demos_first_party() -> None:
     place = fresh()
     state = fresh("state")

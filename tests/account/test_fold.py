@@ -32,7 +32,7 @@ from entente.account.view import view_for
 from entente.keys import key_id
 from entente.register.entry import Seen, parse_entry
 
-FAST, SLOW = 50, 400
+FAST, SLOW = 35, 400
 
 
 def check_history(made: History) -> None:
