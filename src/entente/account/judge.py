@@ -155,8 +155,9 @@ class Judge:
         need(body.ceiling in self.law.party[side.party].levels, "ceiling is not a level of the party")
         old = side.persons.get(body.subject)
         if isinstance(body.revoked, acts.Revoked):
-            need(old is not None and old.key_id == key_id(body.key), "revokes a key that is not live")
-            old.revoked_from = min(old.revoked_from or body.revoked.from_index, body.revoked.from_index)  # type: ignore[union-attr]
+            if old is None or old.key_id != key_id(body.key):
+                raise NotValidError("revokes a key that is not live")
+            old.revoked_from = _earlier(old.revoked_from, body.revoked.from_index)
             return
         if old is not None:
             need(body.replaces == old.key_id, "replaces another key than the live one")
@@ -172,8 +173,9 @@ class Judge:
             self._by_authority()
             found = side.kems.get(key_id(body.key))
             if isinstance(body.revoked, acts.Revoked):
-                need(found is not None, "revokes a key that is not there")
-                found.revoked_from = min(found.revoked_from or body.revoked.from_index, body.revoked.from_index)  # type: ignore[union-attr]
+                if found is None:
+                    raise NotValidError("revokes a key that is not there")
+                found.revoked_from = _earlier(found.revoked_from, body.revoked.from_index)
             else:
                 need(found is None, "key stands already")
                 side.kems[key_id(body.key)] = KemFact(body.key, self._sealing_end(body.until), self.idx)
@@ -203,13 +205,14 @@ class Judge:
     def _standing(self, body: acts.Standing) -> None:
         if isinstance(body.revokes, str):
             found = self.side.standings.get(body.revokes)
-            need(found is not None and found.revoked is None, "revokes what is not live")
-            self._by_persons(self.law.acts.signers.revoke, self._area_roles(_covers(found).area))  # type: ignore[arg-type]
-            found.revoked = self.idx  # type: ignore[union-attr]
+            if found is None or found.revoked is not None:
+                raise NotValidError("revokes what is not live")
+            self._by_persons(self.law.acts.signers.revoke, self._area_roles(_covers(found.body).area))
+            found.revoked = self.idx
             return
-        covers = body.covers
-        roles = self._area_roles(covers.area)  # type: ignore[union-attr]
-        self._by_persons(self.law.areas[covers.area].approvals or 1, roles)  # type: ignore[union-attr]
+        area = _covers(body).area
+        roles = self._area_roles(area)
+        self._by_persons(self.law.areas[area].approvals or 1, roles)
         self.side.standings[self.act] = StandingFact(self.idx, body)
 
     def _release(self, body: acts.Release) -> None:
@@ -307,11 +310,15 @@ class Judge:
         self.side.claims.append((self.idx, body))
 
 
-def _covers(found: StandingFact) -> acts.StandingClass:
-    covers = found.body.covers
-    if not isinstance(covers, acts.StandingClass):
+def _covers(body: acts.Standing) -> acts.StandingClass:
+    if not isinstance(body.covers, acts.StandingClass):
         raise NotValidError("not a standing approval")
-    return covers
+    return body.covers
+
+
+def _earlier(known: int | None, given: int) -> int:
+    """The first index at which a key counts no more, after one revocation more."""
+    return given if known is None else min(known, given)
 
 
 def check_persons(
