@@ -209,9 +209,13 @@ class Ledger(Stores):
             self.served.publish(prefix, self.trees[party], old, head.line, self._reader(party))
 
     def _note_head(self, party: str) -> None:
-        """Inside a transaction: node.db knows which head was last signed or cosigned, should heads.db be lost."""
+        """Inside a transaction: node.db knows that heads of this register were signed, should heads.db be lost.
+
+        Once is enough while a node is open: entries stand in node.db before their head is signed. `close` says it anew.
+        """
         head = self.head_of(party)
-        if head is not None:
+        if head is not None and party not in self.noted:
+            self.noted.add(party)
             self.db.put_note(self.logs[party], SIGNED, NoteRow(head.size, head.root, head.line))
 
     # Mirroring the partner's register

@@ -52,6 +52,7 @@ class Stores(ABC):
         self.laws: dict[str, SignedAgreement] = {}
         self.trees: dict[str, Tree] = {}
         self.logs: dict[str, int] = {}
+        self.noted: set[str] = set()
         self._lock = _take_lock(folder / "lock")
         with ExitStack() as undo:  # a node that cannot be opened is left free to be opened
             undo.callback(os.close, self._lock)
@@ -164,6 +165,7 @@ class Stores(ABC):
         self.fold = Fold(pair if fresh or saved is None else saved[1], self.laws, self.root_at, verify)
         if fresh:
             self.fold.extend(entries)
+        self.noted = {party for party, log_id in self.logs.items() if self.db.get_note(log_id, SIGNED)}
         self._start_gate()
         self.finish()
 
@@ -190,7 +192,7 @@ class Stores(ABC):
         for name, party in self._head_names():
             head = self.heads.get(name)
             if head is None:
-                if self.trees[party].size and self.db.get_note(self.logs[party], SIGNED):
+                if self.trees[party].size and party in self.noted:
                     self.frozen = f"heads.db does not know {name}: it was lost"
                     self.healable = True
                 continue

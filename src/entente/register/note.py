@@ -6,6 +6,7 @@ last byte of a stored note rot unseen.
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -23,6 +24,7 @@ _HASH_BYTES = 4
 _TIME_BYTES = 8
 _DASH = "\u2014 ".encode()
 _BREAK = b"\n\n"
+_NOT_IN_NAMES = re.compile(r"[\s+\x00-\x1f]")
 
 
 class NoteKey(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class Note(msgspec.Struct, frozen=True):
 
 def check_name(name: str) -> None:
     """Raise FormatError unless `name` can name a key: not empty, no space of any kind, no plus, no control."""
-    if not name or "+" in name or any(char.isspace() or char < " " for char in name):
+    if not name or _NOT_IN_NAMES.search(name):
         raise FormatError(f"{name[:80]!r} cannot name a key", remedy="Use neither spaces nor plus signs.")
 
 

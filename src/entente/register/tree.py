@@ -7,6 +7,7 @@ new tile hashes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from struct import Struct as Layout
@@ -48,7 +49,7 @@ def _fold(nodes: bytes) -> bytes:
     return b"".join([sha256(b"\x01" + pair).digest() for (pair,) in _PAIRS(nodes)])
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, dict=True):
     """All that is needed to know a tree's root and to go on growing it: about log2(size) hashes.
 
     `peaks` are the roots of the perfect subtrees that make up the tree, largest first: one for each set bit of `size`.
@@ -77,7 +78,7 @@ class Edge(msgspec.Struct, frozen=True):
             raise FormatError(f"the partial tiles given are not those of a tree of size {size}")
         return cls(size, tuple(peaks))
 
-    @property
+    @cached_property
     def root(self) -> bytes:
         """The RFC 6962 root of the tree."""
         if not self.peaks:
@@ -187,7 +188,7 @@ class Tree:
 
     def take(self, growth: Growth) -> None:
         """The tree is what `grown` computed; StateError if it has changed since."""
-        if growth.before != self._edge:
+        if growth.before is not self._edge and growth.before != self._edge:
             raise StateError(f"the tree has {self.size} leaves and is not the one this growth started from")
         self._levels += [bytearray() for _ in range(len(growth.added) - len(self._levels))]
         for data, hashes in zip(self._levels, growth.added, strict=False):

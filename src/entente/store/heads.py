@@ -15,6 +15,7 @@ from entente.store import tables as t
 from entente.store.sqlite import Database
 
 VERSION = 1
+LOG_PAGES = 100  # few pages are written here, and over and over
 _get = select(t.signed.c.size, t.signed.c.root, t.signed.c.line).where(t.signed.c.origin == bindparam("b_origin"))
 _new = insert(t.signed).prefix_with("OR IGNORE")
 _swap = (
@@ -46,7 +47,7 @@ class Heads(Database):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, t.heads, version=VERSION, durable=False)
+        super().__init__(path, t.heads, version=VERSION, durable=False, log_pages=LOG_PAGES)
         self._known: dict[str, Head] = {}
         self._mark: str | None = None
         self._flushed = False  # a process killed before it flushed may have left a head

@@ -13,25 +13,23 @@ from entente.register.tiles import TILE_WIDTH, pack, segments, split
 from entente.store import tables as t
 from entente.store.sqlite import Database, Row
 
-VERSION = 1
+VERSION = 2
 
 _add_log = insert(t.log).prefix_with("OR IGNORE")
 _add_segment = insert(t.segment)
 _add_rids = insert(t.rid_index)
-_rids = select(t.rid_index.c.data).where(t.rid_index.c.log_id == bindparam("b_log"))
+_rids = select(t.rid_index.c.data).where(
+    t.rid_index.c.place >= bindparam("b_first"), t.rid_index.c.place < bindparam("b_end")
+)
 _move_head = (
     update(t.log)
     .where(t.log.c.log_id == bindparam("b_log"), t.log.c.size == bindparam("b_old"))
     .values(size=bindparam("b_size"), root=bindparam("b_root"))
 )
 _read_segments = (
-    select(t.segment.c.start, t.segment.c.count, t.segment.c.data)
-    .where(
-        t.segment.c.log_id == bindparam("b_log"),
-        t.segment.c.start > bindparam("b_after"),
-        t.segment.c.start < bindparam("b_end"),
-    )
-    .order_by(t.segment.c.start)
+    select(t.segment.c.place, t.segment.c.count, t.segment.c.data)
+    .where(t.segment.c.place > bindparam("b_after"), t.segment.c.place < bindparam("b_end"))
+    .order_by(t.segment.c.place)
 )
 _head = select(t.log.c.size, t.log.c.root).where(t.log.c.log_id == bindparam("b_log"))
 _log_of = select(t.log.c.log_id).where(t.log.c.origin == bindparam("b_origin"))
@@ -173,10 +171,10 @@ class NodeDb(Database):
         """
         for start, count in segments(old, len(entries)):
             data = pack(entries[start - old : start - old + count])
-            self.run(_add_segment, log_id=log_id, start=start, count=count, data=data)
+            self.run(_add_segment, place=t.place(log_id, start), count=count, data=data)
         data = b"".join(sorted(bytes.fromhex(rid) + idx.to_bytes(8, "big") for rid, idx in rids))
         if data:
-            self.run(_add_rids, log_id=log_id, start=old, data=data)
+            self.run(_add_rids, place=t.place(log_id, old), data=data)
         if self.run(_move_head, b_log=log_id, b_old=old, b_size=old + len(entries), b_root=root) != 1:
             raise StateError("another writer moved the register", remedy="Try again.")
 
@@ -184,9 +182,10 @@ class NodeDb(Database):
         """The entries from `first` up to, not including, `end`."""
         stop = self.head(log_id)[0] if end is None else end
         found: list[bytes] = []
-        offset = None
-        for start, count, data in self.all(_read_segments, b_log=log_id, b_after=first - TILE_WIDTH, b_end=stop):
-            offset = start if offset is None else offset
+        offset, base = None, t.place(log_id, 0)
+        after = base + max(first - TILE_WIDTH, -1)
+        for where, count, data in self.all(_read_segments, b_after=after, b_end=base + stop):
+            offset = where - base if offset is None else offset
             found.extend(split(bytes(data), count))
         return found[max(first - offset, 0) : stop - offset] if offset is not None else []
 
@@ -194,7 +193,7 @@ class NodeDb(Database):
         """The first index at which a release id stands in a register, without reading its entries."""
         want = bytes.fromhex(rid)
         found = []
-        for (data,) in self.all(_rids, b_log=log_id):
+        for (data,) in self.all(_rids, b_first=t.place(log_id, 0), b_end=t.place(log_id + 1, 0)):
             rids = [data[at : at + 32] for at in range(0, len(data), 40)]
             place = bisect_left(rids, want)
             if rids[place : place + 1] == [want]:

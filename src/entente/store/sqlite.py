@@ -18,7 +18,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from entente.errors import StoreError
 
 OLDEST = (3, 51, 3)
-CHECKPOINT_PAGES = 8000  # 32 MiB: pages written often are copied once
+# Once the write-ahead log has this many pages (8 MiB) it is written over from its beginning: a flush that makes no file
+# longer takes half as long. A longer log copies fewer pages twice, but is longer in getting there.
+LOG_PAGES = 2000
 Row = tuple[Any, ...]
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
 
@@ -38,7 +40,9 @@ def sqlite_version() -> tuple[str, bool]:
 class Database:
     """One SQLite file held by this process. Statements run at once; `transaction` groups them."""
 
-    def __init__(self, path: Path, metadata: MetaData, *, version: int, durable: bool = True) -> None:
+    def __init__(
+        self, path: Path, metadata: MetaData, *, version: int, durable: bool = True, log_pages: int = LOG_PAGES
+    ) -> None:
         """Open or create; StoreError if SQLite is too old, the file is of another version or cannot be opened."""
         version_text, usable = sqlite_version()
         if not usable:
@@ -53,7 +57,7 @@ class Database:
             self.raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self.raw.execute("PRAGMA secure_delete = ON")
             self.raw.execute("PRAGMA foreign_keys = ON")
-            self.raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self.raw.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
             self._migrate(metadata, version)
         except sqlite.Error as fault:
             raise StoreError(str(fault), place=str(path)) from None

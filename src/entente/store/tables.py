@@ -1,6 +1,6 @@
 """The tables of the four databases. node.db is authoritative and holds no content; view.db is rebuilt at will."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
 node = MetaData()
 keys = MetaData()
@@ -19,16 +19,14 @@ log = Table(
 segment = Table(  # C2SP bundle bytes; at most 256 entries, never across a multiple of 256
     "segment",
     node,
-    Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
-    Column("start", Integer, primary_key=True),
+    Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # `place(log_id, start)`
     Column("count", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
 rid_index = Table(  # one row a batch: sorted (32-byte rid, u64 index); a row a rid would touch a page each
     "rid_index",
     node,
-    Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
-    Column("start", Integer, primary_key=True),
+    Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
 note = Table(  # signed notes as received or made: kind is signed, partner or cosigned
@@ -109,6 +107,14 @@ marking_map = Table(
     Column("data", LargeBinary, nullable=False),
     Column("sigs", LargeBinary, nullable=False),
 )
+
+START_BITS = 40
+
+
+def place(log_id: int, start: int) -> int:
+    """Where a batch stands among all registers: one integer key orders like (log_id, start) and needs no second tree."""
+    return log_id << START_BITS | start
+
 
 secret = Table(  # machine and person keys, each locked under a passphrase
     "secret",
