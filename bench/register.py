@@ -7,8 +7,8 @@ does so after every batch, which is what a node pays that publishes each batch b
 promise without a database: hash, tree, one write to the end of a file, fdatasync, one signature.
 
 Measured is a node that has been up for a while: its write-ahead logs have reached their length (500 small appends) and
-are written over, which the round that is not counted sees to. Until then an append is slower, since flushing a file that
-grows costs twice as much; the floor's file always grows.
+are written over, which the round that is not counted sees to. Until then an append is slower, since to flush a file
+that grows costs twice as much; the floor's file always grows.
 """
 
 import math

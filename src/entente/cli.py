@@ -1,9 +1,9 @@
 """The command line: every verb of a node, with --json for scripts."""
 
-from entente.commands import agreements, questions, releases, setting_up
+from entente.commands import agreements, questions, releases, running, setting_up
 from entente.commands.frame import main
 
-VERBS = (setting_up, agreements, releases, questions)
+VERBS = (setting_up, running, agreements, releases, questions)
 __all__ = ["VERBS", "main"]
 
 if __name__ == "__main__":

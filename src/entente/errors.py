@@ -135,6 +135,13 @@ class StoreError(EntenteError):
     title = "Store unavailable"
 
 
+class BusyError(StoreError):
+    """Another process has the node open; wait for it, or end it."""
+
+    code = "busy"
+    title = "In use"
+
+
 class PartnerError(EntenteError):
     """The partner's tree cannot be reached or has nothing to serve yet. Try again later; nothing was changed."""
 

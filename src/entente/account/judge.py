@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from entente.account import acts
-from entente.account.state import Act, AnswerFact, KemFact, PersonFact, ReleaseFact, Side, StandingFact
+from entente.account.state import Act, AnswerFact, KeyFact, PersonFact, ReleaseFact, Side, StandingFact
 from entente.keys import Verifier, key_id, pae
 from entente.register.entry import Entry, signed_message
 from entente.strict import check_text, parse_time, time_text
@@ -113,7 +113,7 @@ class Judge:
         side = self.side
         side.agreement = agreement
         side.log_key, side.mirror_key = keys.log.key, keys.mirror.key
-        side.kems[key_id(keys.kem.key)] = KemFact(keys.kem.key, self._sealing_end(keys.kem.until), self.idx)
+        side.kems[key_id(keys.kem.key)] = KeyFact(keys.kem.key, self._sealing_end(keys.kem.until), self.idx)
 
     def _sealing_end(self, until: str) -> str:
         """A sealing key is certified for at most 90 days, whatever its entry says."""
@@ -170,18 +170,13 @@ class Judge:
     def _machine_key(self, body: acts.Key) -> None:
         side = self.side
         if body.subject == "kem":
-            self._by_authority()
-            found = side.kems.get(key_id(body.key))
-            if isinstance(body.revoked, acts.Revoked):
-                if found is None:
-                    raise NotValidError("revokes a key that is not there")
-                found.revoked_from = _earlier(found.revoked_from, body.revoked.from_index)
-            else:
-                need(found is None, "key stands already")
-                side.kems[key_id(body.key)] = KemFact(body.key, self._sealing_end(body.until), self.idx)
+            self._certified(body, side.kems, self._sealing_end(body.until))
             return
         if body.subject == "tls":
-            self._by_authority()
+            last = next(reversed(side.tls.values()), None)
+            live = last is not None and (last.revoked_from is None or self.idx < last.revoked_from)
+            rotates = live and last is not None and last.key != body.key and not isinstance(body.revoked, acts.Revoked)
+            self._certified(body, side.tls, body.until, *([last.key] if rotates and last is not None else []))
             return
         name = f"{body.subject}_key"
         current = getattr(side, name)
@@ -191,6 +186,18 @@ class Judge:
         )
         self._by_authority(current)
         setattr(side, name, body.key)
+
+    def _certified(self, body: acts.Key, facts: dict[str, KeyFact], until: str, *extra: str) -> None:
+        """One of several machine keys that stand beside each other: certified (by each `extra` key too), or revoked."""
+        self._by_authority(*extra)
+        found = facts.get(key_id(body.key))
+        if isinstance(body.revoked, acts.Revoked):
+            if found is None:
+                raise NotValidError("revokes a key that is not there")
+            found.revoked_from = _earlier(found.revoked_from, body.revoked.from_index)
+        else:
+            need(found is None, "key stands already")
+            facts[key_id(body.key)] = KeyFact(body.key, until, self.idx)
 
     def _term(self, body: acts.Term) -> None:
         signers = self.law.acts.signers

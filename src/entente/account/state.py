@@ -22,8 +22,8 @@ class PersonFact(msgspec.Struct):
     revoked_from: int | None = None
 
 
-class KemFact(msgspec.Struct):
-    """A sealing key; `revoked_from` is the first index of its log at which it counts no more."""
+class KeyFact(msgspec.Struct):
+    """A sealing key, or that of a TLS leaf; `revoked_from` is the first index of its log at which it counts no more."""
 
     key: str
     until: str
@@ -114,7 +114,8 @@ class Side(msgspec.Struct):
     mirror_key: str | None = None
     adopted: dict[str, int] = {}
     persons: dict[str, PersonFact] = {}
-    kems: dict[str, KemFact] = {}
+    kems: dict[str, KeyFact] = {}
+    tls: dict[str, KeyFact] = {}
     terms: list[tuple[int, str, str]] = []
     assurances: list[tuple[int, Assure]] = []
     standings: dict[str, StandingFact] = {}

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from entente.commands.frame import FILE, FOLDER, default_node, main, node_verb, opened, password_of, show
+from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, password_of, show
 from entente.node import setup
 from entente.node.node import Node
-from entente.strict import check_hex
 
 
 @main.command()
@@ -56,19 +54,6 @@ def init(
         {"agreement": signed.hash, "genesis": genesis},
         f"agreement {signed.hash}\ngenesis   {genesis} (for the pairing file)",
     )
-
-
-@main.command()
-@click.argument("genesis")
-@click.argument("tree")
-@node_verb
-def pair(genesis: str, tree: str, folder: Path | None, *, as_json: bool) -> None:
-    """Remember the partner: the hash of its GENESIS as it passed by hand, and where its TREE is read."""
-    check_hex(genesis, 32, "the genesis hash")
-    place = folder or default_node()
-    settings = msgspec.structs.replace(setup.read_settings(place), partner_genesis=genesis, partner_tree=tree)
-    setup.write_settings(place, settings)
-    show(as_json, settings, f"paired; next: `entente pull --node {place}`")
 
 
 @main.group()

@@ -4,6 +4,7 @@ The way of one release through it: import_file, propose, approve, dispatch; at t
 here.
 """
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,12 @@ from entente.account.fold import EMPTY_ROOT, Fold, new_pair
 from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
 from entente.errors import EntenteError, KeyUnavailableError, UsageError
-from entente.keys import SoftSigner, verify
-from entente.node import answer, approve, dispatch, import_, map, propose, pull, setup, why  # noqa: A004
+from entente.keys import SoftSigner, key_id, verify
+from entente.node import answer, approve, dispatch, import_, map, pair, propose, pull, setup, tls, why  # noqa: A004
 from entente.node.ledger import Ledger
 from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
+from entente.node.wire import WireTree
 from entente.register.entry import parse_entry
 from entente.strict import parse_time, read_own
 from entente.treaty.area import Area
@@ -47,6 +49,7 @@ class Node(Ledger):
         *,
         passphrase: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        yields: bool = False,
     ) -> None:
         """Open the node in `folder`; the passphrase is read from its passphrase file if it is not given.
 
@@ -54,7 +57,7 @@ class Node(Ledger):
         damaged).
         """
         self.settings = setup.read_settings(folder)
-        super().__init__(folder, self.settings.party, passphrase or read_passphrase(folder), clock)
+        super().__init__(folder, self.settings.party, passphrase or read_passphrase(folder), clock, yields=yields)
         self.accreditation = self.settings.accreditation
         self.partner_genesis = self.settings.partner_genesis
         self.areas = areas
@@ -102,18 +105,45 @@ class Node(Ledger):
 
     def pull(self, tree: Reader | None = None) -> pull.Pulled:
         """The partner's tree is read, stored, cosigned and opened as far as keys are served."""
-        return pull.pull(self, tree or self.partner_tree(), self.validate)
+        if tree is not None:
+            return pull.pull(self, tree, self.validate)
+        own = self.partner_tree()
+        try:
+            return pull.pull(self, own, self.validate)
+        finally:
+            own.close()
 
     def answer(self) -> int:
         """Outcomes are stated in our register; returns how many entries that took."""
         return answer.answer(self)
 
-    def partner_tree(self) -> FolderTree:
-        """The partner's served tree as the settings name it."""
-        if not self.settings.partner_tree:
-            raise UsageError("no partner tree is set", remedy="Set partner_tree in node.json, or give --from DIR.")
-        given = Path(self.settings.partner_tree)
-        return FolderTree(given if given.is_absolute() else (self.folder / given).resolve())
+    def partner_tree(self, interrupted: Callable[[], bool] = lambda: False) -> Reader:
+        """The partner's served tree as the settings name it; over the wire, reading ends once `interrupted` is true."""
+        if self.settings.partner_tree:
+            given = Path(self.settings.partner_tree)
+            return FolderTree(given if given.is_absolute() else (self.folder / given).resolve())
+        if not self.settings.partner_url:
+            raise UsageError("no partner is known", remedy="Run `entente pair accept FILE`, or give --from DIR.")
+        return WireTree(
+            self.settings.partner_url, self.tls_context(server=False), self.is_partner_leaf, interrupted=interrupted
+        )
+
+    def tls_context(self, *, server: bool) -> ssl.SSLContext:
+        """Our end of the wire, which accepts what the partner's CA signed; UsageError if the pairing named none."""
+        try:
+            partner_ca = (self.folder / pair.PARTNER_CA).read_text()
+        except FileNotFoundError:
+            raise UsageError("the partner's CA is not known", remedy="Run `entente pair accept FILE`.") from None
+        tls.identity(self.keys, self.folder, self.party)
+        return tls.context(self.keys, self.folder, partner_ca, server=server)
+
+    def is_partner_leaf(self, key: str) -> bool:
+        """Whether a TLS leaf key is the partner's: paired by hand or certified in its register, and not revoked."""
+        facts = self.other_side.tls if self.trees else {}
+        fact = facts.get(key_id(key))
+        if fact is None:
+            return key == self.settings.partner_tls_key
+        return fact.revoked_from is None and self.now() < fact.until
 
     # Questions
 

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from entente.errors import FormatError, PartnerError
 from entente.register.tiles import ENTRIES, Tile, changed_bundles, changed_tiles, pack, partial_tiles
@@ -27,6 +27,10 @@ class Reader(Protocol):
 
     def range(self, path: str, start: int, length: int) -> bytes | None:
         """Up to `length` bytes of a file from `start`, or None if it is not served."""
+        ...
+
+    def close(self) -> None:
+        """Nothing stays open."""
         ...
 
 
@@ -145,17 +149,28 @@ class FolderTree:
 
     def range(self, path: str, start: int, length: int) -> bytes | None:
         """Up to `length` bytes of the file from `start`, or None if it is not served."""
+        try:
+            file = self.open(path)
+            if file is None:
+                return None
+            with file:
+                file.seek(start)
+                return file.read(length)
+        except OSError as fault:
+            raise PartnerError(str(fault), place=path) from None
+
+    def close(self) -> None:
+        """Nothing stays open: each call opens and closes its file."""
+
+    def open(self, path: str) -> BinaryIO | None:
+        """The file, to be read and closed, or None if it is not served: not a plain file, or behind a link."""
         target = self.folder / path
         try:
             if target.resolve() != self.folder.resolve() / path or not target.is_file():
                 return None
-            with target.open("rb") as file:
-                file.seek(start)
-                return file.read(length)
+            return target.open("rb")
         except FileNotFoundError:
             return None
-        except OSError as fault:
-            raise PartnerError(str(fault), place=path) from None
 
 
 def bundle_path(prefix: str, tile: Tile) -> str:

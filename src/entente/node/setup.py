@@ -33,11 +33,19 @@ KEM_DAYS = 90
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A node's settings, from its node.json: which party it is, and where the partner's tree is read."""
+    """A node's settings, from its node.json.
+
+    Which party it is; what the pairing file said of the partner; where this node listens for the partner (HOST:PORT,
+    empty: nowhere), and how many seconds pass between two looks at the partner's tree.
+    """
 
     party: str
     partner_tree: str = ""
+    partner_url: str = ""
     partner_genesis: str = ""
+    partner_tls_key: str = ""
+    listen: str = ""
+    poll_seconds: float = 30.0
     accreditation: str = ""
     dispatch_slot_minutes: int = 15
 

@@ -3,9 +3,6 @@
 The start gate decides here whether the node may sign at all. Source: design core-spec, Storage, start gate.
 """
 
-import fcntl
-import os
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +14,7 @@ from entente.account.state import Pair, Side
 from entente.account.view import in_force
 from entente.errors import AgreementError, FrozenError, StoreError
 from entente.keys import SoftSigner, verify
+from entente.node.lock import Lock
 from entente.node.served import ServedTree
 from entente.register.checkpoint import Checkpoint
 from entente.register.tree import Tree, leaf_hashes
@@ -39,8 +37,15 @@ class Stores(ABC):
     """
 
     def __init__(
-        self, folder: Path, party: str, passphrase: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        folder: Path,
+        party: str,
+        passphrase: bytes,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        yields: bool = False,
     ) -> None:
+        """Args: `yields`: whoever wants the node next may say so (see `wanted`), and the caller will close it."""
         self.folder = folder
         self.party = party
         self.clock = clock
@@ -53,9 +58,9 @@ class Stores(ABC):
         self.trees: dict[str, Tree] = {}
         self.logs: dict[str, int] = {}
         self.noted: set[str] = set()
-        self._lock = _take_lock(folder / "lock")
+        self._lock = Lock(folder, yields=yields)
         with ExitStack() as undo:  # a node that cannot be opened is left free to be opened
-            undo.callback(os.close, self._lock)
+            undo.callback(self._lock.close)
             _clear(folder / "tmp")
             self.db = NodeDb(folder / "node.db")
             undo.callback(self.db.close)
@@ -84,7 +89,11 @@ class Stores(ABC):
                     self.db.put_note(self.logs[party], SIGNED, NoteRow(head.size, head.root, head.line))
         for store in (self.db, self.keys, self.heads, self.view):
             store.close()
-        os.close(self._lock)
+        self._lock.close()
+
+    def wanted(self) -> bool:
+        """Whether another process waits for this node; false where it was not opened to yield."""
+        return self._lock.wanted()
 
     # What is in force
 
@@ -253,24 +262,6 @@ class Stores(ABC):
         if seed is None:
             raise StoreError(f"the {name} key is not in keys.db", place=str(self.keys.path))
         return SoftSigner(seed)
-
-
-def _take_lock(path: Path) -> int:
-    """One writer per node: the lock goes with the process, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + 2
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() > deadline:
-                os.close(handle)
-                raise StoreError(
-                    "another process has this node open", place=str(path.parent), remedy="Stop it, or use it."
-                ) from None
-            time.sleep(0.05)
-        else:
-            return handle
 
 
 def _clear(folder: Path) -> None:

@@ -112,7 +112,7 @@ START_BITS = 40
 
 
 def place(log_id: int, start: int) -> int:
-    """Where a batch stands among all registers: one integer key orders like (log_id, start) and needs no second tree."""
+    """Where a batch stands among all registers: one integer orders like (log_id, start) without a second tree."""
     return log_id << START_BITS | start
 
 

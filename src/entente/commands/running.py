@@ -1,0 +1,128 @@
+"""Running a node: pairing it with the partner's, serving, looking at the partner once, seeing how it stands."""
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from entente.app import AREAS, validate
+from entente.commands.frame import FILE, default_node, main, node_verb, opened, show
+from entente.errors import BusyError
+from entente.node import pair as pairing
+from entente.node import setup
+from entente.node.node import Node
+from entente.node.worker import Worker, read_state
+from entente.node.worker import serve as serve_node
+
+
+@main.group()
+def pair() -> None:
+    """Pair this node with the partner's, by a file that passes by hand."""
+
+
+@pair.command("show")
+@click.option("--url", default="", help="Where the partner will find this node, as https://HOST:PORT.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@node_verb
+def pair_show(url: str, out: Path, folder: Path | None, *, as_json: bool) -> None:
+    """Write this party's pairing file: URL, CA, leaf key, and the hash of its register's entry 0."""
+    with opened(folder) as node:
+        data = pairing.own_pairing(node, url)
+    out.write_bytes(data)
+    words = pairing.fingerprint(data)
+    show(as_json, {"file": str(out), "fingerprint": words}, f"{out}\nread aloud: {words}")
+
+
+@pair.command("accept")
+@click.argument("path", type=FILE)
+@click.option("--tree", default="", help="Read the partner's tree in this folder, not at its URL.")
+@node_verb
+def pair_accept(path: Path, tree: str, folder: Path | None, *, as_json: bool) -> None:
+    """Remember the partner by its pairing file PATH. Read the fingerprint aloud to each other first."""
+    data = path.read_bytes()
+    with opened(folder) as node:
+        settings = pairing.accept_pairing(node.folder, node.law.hash, data, tree=tree)
+    where = settings.partner_url or settings.partner_tree
+    show(as_json, settings, f"read aloud: {pairing.fingerprint(data)}\npaired; the partner is read at {where}")
+
+
+@main.command()
+@click.option("--listen", default="", help="HOST:PORT for the partner alone. Default: `listen` in node.json.")
+@click.option("--poll-seconds", type=float, help="Seconds between two looks at the partner. Default: node.json's.")
+@node_verb
+def serve(listen: str, poll_seconds: float | None, folder: Path | None, *, as_json: bool) -> None:
+    """Serve the partner over mutual TLS and work on what it publishes, until Ctrl-C. Other verbs work meanwhile."""
+    place = folder or default_node()
+    settings = setup.read_settings(place)
+    stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    worker = Worker(
+        lambda: Node(place, AREAS, validate, yields=True),
+        place,
+        every_s=poll_seconds if poll_seconds is not None else settings.poll_seconds,
+        stop=stop,
+    )
+    serve_node(worker, listen or settings.listen, lambda text: click.echo(text, err=as_json))
+    show(as_json, worker.state, "stopped")
+
+
+@main.command()
+@node_verb
+def sync(folder: Path | None, *, as_json: bool) -> None:
+    """Look at the partner's tree now: pull, verify, cosign, open, answer."""
+    with opened(folder) as node:
+        got = node.pull()
+        answered = node.answer()
+    value = {"acknowledged": got.acknowledged, "answered": answered, "entries": got.entries, "opened": len(got.opened)}
+    text = (
+        f"{got.entries} new entries of the partner, {got.acknowledged} of ours cosigned, "
+        f"{len(got.opened)} opened, {len(got.refused)} refused, {len(got.waiting)} waiting, {answered} answers written"
+    )
+    show(as_json, value, text)
+
+
+@main.command()
+@node_verb
+def status(folder: Path | None, *, as_json: bool) -> None:
+    """How the node stands: its registers, what waits, and what its worker is at."""
+    place = folder or default_node()
+    setup.read_settings(place)
+    worker = read_state(place)
+    lines = []
+    try:
+        with opened(place) as node:
+            lines = _registers(node)
+    except BusyError as fault:
+        lines = [f"{'registers':14s} not read: {fault.detail}"]
+    if worker is None:
+        lines.append(f"{'worker':14s} none has run here (`entente serve`)")
+    else:
+        lines.append(
+            f"{'worker':14s} {worker.doing} · process {worker.pid} · {worker.rounds} rounds since {worker.since}"
+        )
+        lines.append(
+            f"{'partner':14s} last reached {worker.last_contact or 'never'} · {worker.wire_faults} broken reads"
+        )
+        if worker.listening:
+            lines.append(f"{'listening':14s} {worker.listening} · {worker.turned_away} turned away")
+        if worker.fault:
+            lines.append(f"{'fault':14s} {worker.fault} ({worker.failures} in a row)")
+    show(as_json, {"registers": lines[:3], "worker": worker}, "\n".join(lines))
+
+
+def _registers(node: Node) -> list[str]:
+    if not node.trees:
+        return [f"{'registers':14s} none yet: `entente init`"]
+    waiting = len(node.db.pending(node.logs[node.partner]))
+    return [
+        f"{'own':14s} {node.side.size} entries, {node.acknowledged()} cosigned by {node.partner}",
+        f"{'mirror':14s} {node.other_side.size} entries of {node.partner}, {waiting} waiting to be opened",
+        f"{'may sign':14s} {node.frozen or 'yes'}",
+    ]

@@ -1,0 +1,256 @@
+"""Serve the partner: the served tree, read-only, over mutual TLS, on a listener of its own.
+
+Only the partner's CA is trusted, the leaf's key is compared before a byte of a request is read, and only the paths of a
+served tree exist. Nothing here opens a database or holds the key of a record: what is not in the tree cannot be had.
+Before it is said to serve, it has shown that a connection without a certificate gets nothing.
+Source: design core-spec, Served tree; RFC 9110 (Range).
+"""
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from entente.errors import FormatError, StateError, UsageError, VerificationError
+from entente.node.served import FolderTree
+from entente.node.tls import check_peer
+from entente.register.tiles import parse_path
+
+MAX_CONNECTIONS = 16
+MAX_REQUEST_BYTES = 8192
+IDLE_S = 60.0
+REQUESTS_PER_S = 5000
+BURST = 20_000
+PIECE = 1 << 20
+START_S = 10.0
+_OBJECT = re.compile(r"(agreement|key|blob|leaves)/[0-9a-f]{64}")
+_RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})")
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Bucket:
+    """So many requests a second, and so many at once: more are asked to wait."""
+
+    def __init__(self, per_second: float = REQUESTS_PER_S, burst: float = BURST) -> None:
+        self.per_second, self.burst = per_second, burst
+        self._left, self._at = burst, time.monotonic()
+
+    def take(self) -> bool:
+        """Whether one more request may be answered now."""
+        now = time.monotonic()
+        self._left = min(self.burst, self._left + (now - self._at) * self.per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Application:
+    """The served tree as an ASGI application: GET and HEAD of its files, whole or one range, and nothing else."""
+
+    def __init__(self, folder: Path, bucket: Bucket | None = None) -> None:
+        self.tree = FolderTree(folder)
+        self.bucket = bucket or Bucket()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: object, send: Send) -> None:
+        """Answer one request. What is not served, not allowed and not known looks the same: 404, no body."""
+        del receive
+        method, path = scope["method"], scope["path"]
+        if not self.bucket.take():
+            await _say(send, 429, {"retry-after": "1"})
+        elif method not in ("GET", "HEAD"):
+            await _say(send, 405, {"allow": "GET, HEAD"})
+        elif scope["query_string"] or not is_served(path[1:]):
+            await _say(send, 404)
+        else:
+            wanted = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"range"), "")
+            await self._file(path[1:], wanted, send, body=method == "GET")
+
+    async def _file(self, path: str, wanted: str, send: Send, *, body: bool) -> None:
+        file = self.tree.open(path)
+        if file is None:
+            await _say(send, 404)
+            return
+        with file:  # one file from here on, whatever takes its place meanwhile
+            size = os.fstat(file.fileno()).st_size
+            first, end, headers, status = 0, size, {"accept-ranges": "bytes"}, 200
+            match = _RANGE.fullmatch(wanted)
+            if match is not None:
+                first, end = int(match[1]), min(int(match[2]) + 1, size)
+                if first >= end:
+                    await _say(send, 416, {"content-range": f"bytes */{size}"})
+                    return
+                headers["content-range"] = f"bytes {first}-{end - 1}/{size}"
+                status = 206
+            await _start(send, status, {**headers, "content-length": str(end - first)})
+            file.seek(first)
+            for start in range(first, end if body else first, PIECE):
+                data = file.read(min(PIECE, end - start))
+                await send({"type": "http.response.body", "body": data, "more_body": start + PIECE < end})
+            if not body or first == end:
+                await send({"type": "http.response.body", "body": b""})
+
+
+def is_served(path: str) -> bool:
+    """Whether a path is one that a served tree can have."""
+    prefix, _, rest = path.partition("/")
+    if prefix not in ("own", "mirror"):
+        return bool(_OBJECT.fullmatch(path))
+    try:
+        return rest == "checkpoint" or parse_path(rest).path == rest
+    except FormatError:
+        return False
+
+
+async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+async def _say(send: Send, status: int, headers: dict[str, str] | None = None) -> None:
+    await _start(send, status, {**(headers or {}), "content-length": "0"})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class Listener:
+    """A running listener in a thread of its own. `start` returns once it serves and has shown that it refuses."""
+
+    def __init__(
+        self,
+        folder: Path,
+        context: ssl.SSLContext,
+        allowed: Callable[[str], bool],
+        *,
+        host: str,
+        port: int,
+        bucket: Bucket | None = None,
+    ) -> None:
+        self.turned_away = 0
+        listener = self
+
+        class Protocol(HttpToolsProtocol):
+            """One connection of the partner: its leaf is checked first, and it may neither flood nor idle."""
+
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                """Go on only with a pinned leaf."""
+                super().connection_made(transport)  # type: ignore[arg-type]
+                self._asked = 0
+                self._alarm = self.loop.call_later(IDLE_S, self._too_long)
+                shown = transport.get_extra_info("ssl_object")
+                try:
+                    check_peer(shown.getpeercert(binary_form=True), allowed)
+                except (VerificationError, ValueError):
+                    listener.turned_away += 1
+                    self.transport.abort()
+                if len(self.connections) > MAX_CONNECTIONS:
+                    listener.turned_away += 1
+                    self.transport.abort()
+
+            def data_received(self, data: bytes) -> None:
+                """Take in no more than a request may have."""
+                self._asked += len(data)
+                if self._asked > MAX_REQUEST_BYTES:
+                    self.transport.abort()
+                elif not self.transport.is_closing():
+                    super().data_received(data)
+
+            def on_response_complete(self) -> None:
+                """The next request may begin."""
+                self._asked = 0
+                self._alarm.cancel()
+                self._alarm = self.loop.call_later(IDLE_S, self._too_long)
+                super().on_response_complete()
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                """Nothing of the connection is left."""
+                self._alarm.cancel()
+                super().connection_lost(exc)
+
+            def _too_long(self) -> None:
+                self.transport.abort()
+
+        self._socket = _bound(host, port)
+        self.host, self.port = host, int(self._socket.getsockname()[1])
+        config = uvicorn.Config(
+            Application(folder, bucket),
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=int(IDLE_S),
+            timeout_graceful_shutdown=5,
+            ssl_context_factory=lambda *_: context,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="partner", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"https://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        """It serves. StateError if it does not come up, or if a connection without a certificate is answered."""
+        self._thread.start()
+        deadline = time.monotonic() + START_S
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                self.stop()
+                raise StateError("the listener did not come up", place=self.url)
+            time.sleep(0.01)
+        if answers_strangers(self.host, self.port):
+            self.stop()
+            raise StateError("it answered a connection without a certificate", place=self.url, remedy="Serve nothing.")
+
+    def stop(self) -> None:
+        """What is being sent is finished (five seconds at most); nothing is served any more."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A bound socket that says it is TCP: only then does asyncio send small answers without delay."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as fault:
+        made.close()
+        raise UsageError(str(fault), place=f"{host}:{port}", remedy="Set another `listen` in node.json.") from None
+    return made
+
+
+def answers_strangers(host: str, port: int) -> bool:
+    """Whether a connection without a certificate gets as much as one byte of an answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # it asks as a stranger would, who trusts nobody and is trusted by nobody
+    try:
+        with (
+            socket.create_connection((host, port), timeout=START_S) as plain,
+            context.wrap_socket(plain) as sock,
+        ):
+            sock.sendall(b"GET /own/checkpoint HTTP/1.1\r\nHost: partner\r\n\r\n")
+            return bool(sock.recv(1))
+    except OSError:
+        return False

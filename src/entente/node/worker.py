@@ -1,0 +1,196 @@
+"""The worker: pull, verify, cosign, open, answer, again and again, and give way whenever somebody needs the node.
+
+A round without news writes nothing but the worker's own state. A fault is shown there, and the pause before the next
+round grows; a partner that is away is no fault of ours, and the pause ends growing when it is back.
+"""
+
+import os
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from entente.errors import BusyError, EntenteError
+from entente.node.node import Node
+from entente.node.wire import WireTree, YieldedError
+from entente.strict import read_own, time_text
+
+if TYPE_CHECKING:
+    from entente.node.serve_partner import Listener
+    from entente.node.served import Reader
+
+STATE = "worker.json"
+LONGEST_S = 900.0
+DOUBLINGS = 10
+NEWS_S = 1.0  # after news there is soon more: keys follow cosignatures, answers follow keys
+LOOK_S = 0.05
+
+
+class State(msgspec.Struct):
+    """What the worker is at, as `status` shows it; sizes are numbers of entries, `*_faults` and so on are totals."""
+
+    pid: int
+    doing: str = "starting"
+    listening: str = ""
+    since: str = ""
+    last_contact: str = ""
+    failures: int = 0
+    fault: str = ""
+    rounds: int = 0
+    own: int = 0
+    acknowledged: int = 0
+    partner: int = 0
+    waiting: int = 0
+    opened: int = 0
+    refused: int = 0
+    wire_faults: int = 0
+    last_wire_fault: str = ""
+    turned_away: int = 0
+
+
+def read_state(folder: Path) -> State | None:
+    """What the worker last wrote, or None if none ever ran here."""
+    try:
+        return read_own((folder / STATE).read_bytes(), State, place=str(folder / STATE))
+    except FileNotFoundError:
+        return None
+
+
+class Worker:
+    """Rounds on one node until `stop` is set. `open_node` opens it to yield."""
+
+    def __init__(self, open_node: Callable[[], Node], folder: Path, *, every_s: float, stop: threading.Event) -> None:
+        self.folder, self.every_s, self.stop = folder, every_s, stop
+        self.state = State(os.getpid(), since=time_text(datetime.now(UTC)))
+        self.listener: Listener | None = None
+        self._open_node = open_node
+        self._node: Node | None = None
+        self._last: Node | None = None
+        self._tree: Reader | None = None
+        self._chance = random.Random()  # noqa: S311 - spreads polls in time, no secret
+
+    def is_partner_leaf(self, key: str) -> bool:
+        """Whether a TLS leaf key is the partner's, as the node last knew; also while another process has the node."""
+        return self._last is not None and self._last.is_partner_leaf(key)
+
+    def open(self) -> Node | None:
+        """The node, opened if it was not; None if `stop` was set while another process had it."""
+        while self._node is None and not self.stop.is_set():
+            try:
+                self._node = self._last = self._open_node()
+            except BusyError:
+                self._show("another process has the node")
+        return self._node
+
+    def run(self) -> None:
+        """Round after round; returns once `stop` is set and the node is closed."""
+        try:
+            while not self.stop.is_set() and (node := self.open()) is not None:
+                self._rest(self._round(node))
+        finally:
+            self.close()
+            self._show("stopped")
+
+    def close(self) -> None:
+        """The node is closed and the connection to the partner ended."""
+        if self._tree is not None:
+            self._note_wire()
+            self._tree.close()
+            self._tree = None
+        if self._node is not None:
+            self._node.close()
+            self._node = None
+
+    def _round(self, node: Node) -> float:
+        """One look at the partner; returns the seconds until the next."""
+        state = self.state
+        state.rounds += 1
+        self._show("pulling")
+        try:
+            if self._tree is None:
+                self._tree = node.partner_tree(self._interrupted)
+            got = node.pull(self._tree)
+            answered = node.answer()
+        except YieldedError:
+            return 0.0
+        except EntenteError as fault:
+            state.failures += 1
+            state.fault = fault.explain()
+            longest = min(self.every_s * 2.0 ** min(state.failures, DOUBLINGS), LONGEST_S)
+            return max(self.every_s, longest) * self._chance.uniform(0.9, 1.1)
+        finally:
+            self._count(node)
+        state.failures, state.fault = 0, ""
+        state.last_contact = node.now()
+        state.opened += len(got.opened)
+        state.refused += len(got.refused)
+        state.waiting = len(got.waiting)
+        return min(self.every_s, NEWS_S) if got.entries or got.opened or got.refused or answered else self.every_s
+
+    def _count(self, node: Node) -> None:
+        state = self.state
+        if node.trees:
+            state.own, state.partner = node.side.size, node.other_side.size
+            state.acknowledged = node.acknowledged()
+        self._note_wire()
+
+    def _note_wire(self) -> None:
+        if isinstance(self._tree, WireTree) and self._tree.faults:
+            self.state.wire_faults += len(self._tree.faults)
+            self.state.last_wire_fault = self._tree.faults[-1]
+            self._tree.faults.clear()
+
+    def _interrupted(self) -> bool:
+        return self.stop.is_set() or (self._node is not None and self._node.wanted())
+
+    def _rest(self, pause_s: float) -> None:
+        """Wait, and close the node as soon as another process wants it: `open` queues up behind it."""
+        self._show("frozen" if self._node is not None and self._node.frozen else "waiting")
+        left = pause_s
+        while not self.stop.is_set():
+            if self._node is not None and self._node.wanted():
+                self.close()
+            if left <= 0:
+                return
+            self.stop.wait(min(left, LOOK_S))
+            left -= LOOK_S
+
+    def _show(self, doing: str) -> None:
+        """The state is in its file, for `status` and for whoever watches this node."""
+        self.state.doing = doing
+        if self.listener is not None:
+            self.state.turned_away = self.listener.turned_away
+        draft = self.folder / f"{STATE}.new"
+        draft.write_bytes(msgspec.json.encode(self.state))
+        draft.rename(self.folder / STATE)
+
+
+def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
+    """The node is served to the partner and worked on until `worker.stop` is set; then all is closed, in order.
+
+    Raises: UsageError (not paired, or nowhere to listen), StateError (the listener answered a stranger).
+    """
+    from entente.node.serve_partner import Listener  # noqa: PLC0415 - a tenth of a second that no other verb should pay
+
+    node = worker.open()
+    if node is None:
+        return
+    try:
+        if listen:
+            host, _, port = listen.rpartition(":")
+            worker.listener = Listener(
+                node.folder / "served", node.tls_context(server=True), worker.is_partner_leaf, host=host, port=int(port)
+            )
+            worker.listener.start()
+            worker.state.listening = worker.listener.url
+            say(f"{node.party} serves its partner at {worker.listener.url}; a stranger gets nothing (tried)")
+        say(f"{node.party} looks at its partner's tree every {worker.every_s:g} s; end with Ctrl-C")
+        worker.run()
+    finally:
+        worker.close()
+        if worker.listener is not None:
+            worker.listener.stop()
