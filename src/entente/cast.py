@@ -1,6 +1,8 @@
 """The cast of the demo: invented persons, their keys, two nodes, and the marking map that reads the sample."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,12 +37,21 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Side(msgspec.Struct):
-    """One party's node in the demo."""
+    """One party's node in the demo; `node` is open only while the demo has something to do there."""
 
     code: str
     name: str
     node: Node
     people: tuple[Person, ...]
+
+    @contextmanager
+    def at_desk(self) -> Iterator[Node]:
+        """The node, open for as long as this lasts; its own process waits meanwhile."""
+        self.node = Node(self.node.folder, AREAS, validate)
+        try:
+            yield self.node
+        finally:
+            self.node.close()
 
     def signer(self, person: Person) -> SoftSigner:
         """The person's signer."""
@@ -60,7 +71,7 @@ def make_side(
     """One party's node under `demo`: founded, its persons certified, its assurance given."""
     folder = demo / code
     passphrase = secrets.token_urlsafe(24).encode()
-    settings = setup.Settings(code, partner_tree=f"../{law.other(code)}/served", dispatch_slot_minutes=0)
+    settings = setup.Settings(code, dispatch_slot_minutes=0)
     setup.create(folder, settings, passphrase)
     secret = folder / "passphrase"
     secret.touch(mode=0o600)
