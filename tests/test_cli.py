@@ -131,7 +131,7 @@ def founded(make: str) -> Pair:
     """Both nodes from nothing: keys, agreement, signatures, registers, persons, assurances, pairing, first pulls."""
     what, base = MAKES[make], fresh(make)
     text = (SAMPLES / f"{make}.toml").read_text()
-    sides, genesis = [], {}
+    sides = []
     for code in what["parties"]:
         phrase = written(f"authority of {code}\n", base / f"{code}.phrase")
         key = base / f"{code}.key"
@@ -152,7 +152,7 @@ def founded(make: str) -> Pair:
         node_phrase = written(f"node of {side.code}\n", base / f"{side.code}-node.phrase")
         locked = ("--authority", side.authority, "--authority-passphrase-file", side.phrase)
         cli("create", side.node, "--party", side.code, "--passphrase-file", node_phrase).check()
-        genesis[side.code] = said("init", paper, signatures, *locked, "--node", side.node)["genesis"]
+        said("init", paper, signatures, *locked, "--node", side.node)
         ceiling = what["parties"][side.code][1]
         terms = ("--areas", "intelligence", "--until", UNTIL)
         for name, role in what["people"].items():
@@ -164,7 +164,10 @@ def founded(make: str) -> Pair:
         assert [row["handle"] for row in said("key", "list", "--node", side.node)] == sorted(side.held)
     first, second = sides
     for side, other in ((first, second), (second, first)):
-        said("pair", genesis[other.code], other.node / "served", "--node", side.node)
+        passed = other.node.parent / f"{other.code}.pairing.json"
+        shown = said("pair", "show", "--out", passed, "--node", other.node)
+        done = cli("pair", "accept", passed, "--tree", other.node / "served", "--node", side.node).check()
+        assert shown["fingerprint"] in done.out
     for side in (first, second, first):
         said("pull", "--node", side.node)
     approvers = {f"{first.code}/{name}": role for name, role in what["approvers"].items()}
@@ -348,7 +351,7 @@ def test_agreement_check_names_holes_and_statements() -> None:
 NOWHERE = "/nowhere/at/all"
 WRONG: dict[str, tuple[int, str, list[str]]] = {
     "no such node": (2, NOWHERE, ["status", "--node", NOWHERE]),
-    "pair with no node": (2, NOWHERE, ["pair", "0" * 64, "/tmp/served", "--node", NOWHERE]),  # noqa: S108 - not used
+    "pair with no node": (2, NOWHERE, ["pair", "accept", "PW", "--node", NOWHERE]),
     "verify nothing": (2, NOWHERE, ["verify", NOWHERE]),
     "no such release": (2, "99", ["why", "99", "--node", "IND"]),
     "no such rid": (2, "abcdef", ["why", "abcdef0123", "--node", "IND"]),
@@ -383,7 +386,8 @@ WRONG: dict[str, tuple[int, str, list[str]]] = {
     "list of what": (2, "dreams", ["list", "dreams", "--node", "IND"]),
     "key file there already": (2, "there", ["key", "new", "MAP", "--passphrase-file", "PW"]),
     "node there already": (2, "empty", ["create", "FULL", "--party", "IND", "--passphrase-file", "PW"]),
-    "pair with no hash": (2, "genesis", ["pair", "xyz", "/tmp/served", "--node", "IND"]),  # noqa: S108 - not used
+    "pair by another file": (2, "pairing file", ["pair", "accept", str(SAMPLE_BUNDLE), "--node", "IND"]),
+    "serve at no port": (2, "nowhere", ["serve", "--listen", "nowhere", "--node", "IND"]),
     "agreement is no file": (2, NOWHERE, ["agreement", "check", NOWHERE]),
     "agreement is no TOML": (2, "sample.stix.json", ["agreement", "check", str(SAMPLE_BUNDLE)]),
 }

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from entente.app import AREAS
-from entente.commands.frame import FOLDER, finding_line, main, node_verb, opened, show
+from entente.commands.frame import FOLDER, default_node, finding_line, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
 from entente.node.report import find_folders
 from entente.node.verify import verify_folders
+from entente.node.worker import State, read_state
 from entente.place import last_demo
 from entente.store.sqlite import sqlite_version
 
@@ -85,8 +86,10 @@ def _rows(node: Node, what: str) -> list[dict[str, object]]:
 @main.command()
 @node_verb
 def status(folder: Path | None, *, as_json: bool) -> None:
-    """Say where this node stands: registers, what waits, what each statement of the agreement has behind it."""
-    with opened(folder) as node:
+    """Say where this node stands: registers, its worker, what each statement of the agreement has behind it."""
+    place = folder or default_node()
+    with opened(place) as node:
+        worker = read_state(place)
         law = node.law.law
         registers = {
             side.party: {"entries": side.size, "invalid": len(side.invalid), "releases": len(side.releases)}
@@ -102,7 +105,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         value = {
             "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
             "frozen": node.frozen,
-            "party": node.party, "registers": registers, "statements": statements,
+            "party": node.party, "registers": registers, "statements": statements, "worker": worker,
         }  # fmt: skip
         lines = [f"{node.party} under {law.id} version {law.version}{' · EXERCISE' if law.exercise else ''}"]
         lines += [
@@ -112,12 +115,28 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         lines.append(f"  the partner has cosigned {node.acknowledged()} of our entries")
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
+        lines += _worker_lines(worker)
         lines += [
             f"  Art. {s['article']:6s} {s['strength']:10s} "
             f"{'works' if s['works'] else 'not built yet':14s} {s['words']}"
             for s in statements
         ]
     show(as_json, value, "\n".join(lines))
+
+
+def _worker_lines(worker: State | None) -> list[str]:
+    """What `entente serve` is or was at, from the file it leaves."""
+    if worker is None:
+        return ["  no worker has run here (`entente serve`)"]
+    lines = [
+        f"  worker: {worker.doing}, process {worker.pid}, {worker.rounds} rounds since {worker.since}",
+        f"  partner last reached {worker.last_contact or 'never'}; {worker.wire_faults} broken reads",
+    ]
+    if worker.listening:
+        lines.append(f"  serves at {worker.listening}; {worker.turned_away} connections turned away")
+    if worker.fault:
+        lines.append(click.style(f"  {worker.failures} faults in a row: {worker.fault}", fg="yellow"))
+    return lines
 
 
 @main.command()

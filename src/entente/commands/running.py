@@ -1,4 +1,4 @@
-"""Running a node: pairing it with the partner's, serving, looking at the partner once, seeing how it stands."""
+"""Running a node: pairing it with the partner's, serving it, looking at the partner once."""
 
 import signal
 import threading
@@ -9,11 +9,10 @@ import click
 
 from entente.app import AREAS, validate
 from entente.commands.frame import FILE, default_node, main, node_verb, opened, show
-from entente.errors import BusyError
 from entente.node import pair as pairing
 from entente.node import setup
 from entente.node.node import Node
-from entente.node.worker import Worker, read_state
+from entente.node.worker import Worker
 from entente.node.worker import serve as serve_node
 
 
@@ -86,43 +85,3 @@ def sync(folder: Path | None, *, as_json: bool) -> None:
         f"{len(got.opened)} opened, {len(got.refused)} refused, {len(got.waiting)} waiting, {answered} answers written"
     )
     show(as_json, value, text)
-
-
-@main.command()
-@node_verb
-def status(folder: Path | None, *, as_json: bool) -> None:
-    """How the node stands: its registers, what waits, and what its worker is at."""
-    place = folder or default_node()
-    setup.read_settings(place)
-    worker = read_state(place)
-    lines = []
-    try:
-        with opened(place) as node:
-            lines = _registers(node)
-    except BusyError as fault:
-        lines = [f"{'registers':14s} not read: {fault.detail}"]
-    if worker is None:
-        lines.append(f"{'worker':14s} none has run here (`entente serve`)")
-    else:
-        lines.append(
-            f"{'worker':14s} {worker.doing} · process {worker.pid} · {worker.rounds} rounds since {worker.since}"
-        )
-        lines.append(
-            f"{'partner':14s} last reached {worker.last_contact or 'never'} · {worker.wire_faults} broken reads"
-        )
-        if worker.listening:
-            lines.append(f"{'listening':14s} {worker.listening} · {worker.turned_away} turned away")
-        if worker.fault:
-            lines.append(f"{'fault':14s} {worker.fault} ({worker.failures} in a row)")
-    show(as_json, {"registers": lines[:3], "worker": worker}, "\n".join(lines))
-
-
-def _registers(node: Node) -> list[str]:
-    if not node.trees:
-        return [f"{'registers':14s} none yet: `entente init`"]
-    waiting = len(node.db.pending(node.logs[node.partner]))
-    return [
-        f"{'own':14s} {node.side.size} entries, {node.acknowledged()} cosigned by {node.partner}",
-        f"{'mirror':14s} {node.other_side.size} entries of {node.partner}, {waiting} waiting to be opened",
-        f"{'may sign':14s} {node.frozen or 'yes'}",
-    ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from entente.errors import BusyError, EntenteError
+from entente.errors import BusyError, EntenteError, UsageError
 from entente.node.node import Node
 from entente.node.wire import WireTree, YieldedError
 from entente.strict import read_own, time_text
@@ -182,6 +182,8 @@ def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
     try:
         if listen:
             host, _, port = listen.rpartition(":")
+            if not host or not port.isdecimal() or int(port) > 65_535:
+                raise UsageError("not HOST:PORT", place=listen, remedy="For example 127.0.0.1:8443.")
             worker.listener = Listener(
                 node.folder / "served", node.tls_context(server=True), worker.is_partner_leaf, host=host, port=int(port)
             )
