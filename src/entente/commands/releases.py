@@ -76,13 +76,17 @@ def approve(
 @click.option("--yes", is_flag=True, help="Do it. Without it, only what would cross is shown.")
 @node_verb
 def dispatch(rids: tuple[str, ...], folder: Path | None, *, yes: bool, as_json: bool) -> None:
-    """Enter approved drafts into the register, sealed to the partner."""
+    """Enter approved drafts into the register, sealed to the partner: at the end of the dispatch slot, if any."""
     with opened(folder) as node:
         if not yes:
             found = [node.why(rid) for rid in rids]
             rows = [{"objects": sum(o.crosses for o in w.objects), "rid": w.rid, "state": w.state} for w in found]
             text = "\n".join(f"{r['rid']}: {r['state']}, {r['objects']:,} objects would cross" for r in rows)
             show(as_json, rows, f"{text}\nnothing was done; add --yes")
+            return
+        if node.settings.dispatch_slot_minutes:
+            when = node.queue(rids)
+            show(as_json, {"leaves": when, "rids": list(rids)}, f"queued; leaves at {when} (`entente serve` or `sync`)")
             return
         done = node.dispatch(rids)
     show(as_json, done, "\n".join(f"release {d.number}: entry {d.idx}, {d.rid}" for d in done))

@@ -75,13 +75,13 @@ def serve(listen: str, poll_seconds: float | None, folder: Path | None, *, as_js
 @main.command()
 @node_verb
 def sync(folder: Path | None, *, as_json: bool) -> None:
-    """Look at the partner's tree now: pull, verify, cosign, open, answer."""
+    """Dispatch what is due and look at the partner's tree now: pull, verify, cosign, open, answer."""
     with opened(folder) as node:
-        got = node.pull()
-        answered = node.answer()
-    value = {"acknowledged": got.acknowledged, "answered": answered, "entries": got.entries, "opened": len(got.opened)}
+        done = node.sync()
+    got = done.pulled
     text = (
-        f"{got.entries} new entries of the partner, {got.acknowledged} of ours cosigned, "
-        f"{len(got.opened)} opened, {len(got.refused)} refused, {len(got.waiting)} waiting, {answered} answers written"
+        f"{done.dispatched} releases dispatched, {got.entries} new entries of the partner, "
+        f"{got.acknowledged} of ours cosigned, {len(got.opened)} opened, {len(got.refused)} refused, "
+        f"{len(got.waiting)} waiting, {done.answered} answers written"
     )
-    show(as_json, value, text)
+    show(as_json, done, text)

@@ -16,12 +16,12 @@ from entente.node.node import Node
 @click.option(
     "--passphrase-file", type=FILE, required=True, help="Locks the node's keys; copied into the folder, mode 0600."
 )
-@click.option("--partner-tree", default="", help="Where the partner's served tree is read (a folder).")
+@click.option("--dispatch-slot-minutes", default=15, help="Releases leave at the end of such slots; 0: at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def create(folder: Path, party: str, passphrase_file: Path, partner_tree: str, *, as_json: bool) -> None:
+def create(folder: Path, party: str, passphrase_file: Path, dispatch_slot_minutes: int, *, as_json: bool) -> None:
     """Make an empty node in FOLDER: its own stores and machine keys, no agreement yet."""
     passphrase = passphrase_file.read_bytes().strip()
-    setup.create(folder, setup.Settings(party, partner_tree), passphrase)
+    setup.create(folder, setup.Settings(party, dispatch_slot_minutes=dispatch_slot_minutes), passphrase)
     (folder / "passphrase").touch(mode=0o600)
     (folder / "passphrase").write_bytes(passphrase)
     show(as_json, {"folder": str(folder), "party": party}, f"node of {party} in {folder}; next: `entente init`")

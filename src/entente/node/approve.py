@@ -38,7 +38,7 @@ def draft_of(node: Ledger, rid: str) -> DraftRow:
 
 
 def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer) -> Approved:
-    """The person's approval of the draft's exact bytes stands, good for 7 days; `approved` once enough persons signed.
+    """The person's approval of the draft's exact bytes stands, good to the end of the seventh day; `approved` once enough persons signed.
 
     Raises: RefusedError if the agreement or a national rule does not let this person approve, StateError if the draft
     itself is refused as things stand; nothing was signed then.
@@ -59,7 +59,9 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
         raise RefusedError("the author may not approve", place=f"Art. {article}", remedy="Ask two other persons.")
     if person.person.key != signer.public:
         raise RefusedError(f"the key given is not the one certified for {handle}")
-    until = min(time_text(node.clock() + timedelta(days=VALID_DAYS)), person.person.until)
+    # The end of a day: the minute would tell the partner when this person signed.
+    end = (node.clock() + timedelta(days=VALID_DAYS + 1)).replace(hour=0, minute=0)
+    until = min(time_text(end), person.person.until)
     given = approve(signer, draft.rid, handle, role, until)
     alone = node.decide_next(_request(node, core, (given,)), ONE_APPROVAL)
     if not alone.permit:
@@ -106,7 +108,8 @@ def _settle(node: Ledger, draft: DraftRow, needed: int) -> Approved:
             node.db.drop_approval(draft.rid, given.by)
             _note(node, draft.rid, given.by, "void")
     decision, private = check_draft(node, draft, skip=frozenset({"kem"}))
-    state = "approved" if decision.permit and private.permit else "checked"
+    stands = "queued" if draft.state == "queued" else "approved"
+    state = stands if decision.permit and private.permit else "checked"
     node.db.set_draft(draft.rid, state)
     return Approved(draft.rid, state, approvers(node, draft.rid), needed)
 

@@ -91,7 +91,7 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
 
 
 def _prepare(node: Ledger, draft: DraftRow) -> _Ready:
-    if draft.state != "approved":
+    if draft.state not in ("approved", "queued"):
         raise StateError(f"the draft is {draft.state}, not approved", place=draft.rid[:16])
     if draft.rid in node.side.by_rid:  # a second wrapped key would take the place of the one that was entered
         raise StateError("the release is in the register already", place=draft.rid[:16])

@@ -16,7 +16,7 @@ from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
 from entente.errors import EntenteError, KeyUnavailableError, UsageError
 from entente.keys import SoftSigner, key_id, verify
-from entente.node import answer, approve, dispatch, import_, map, pair, propose, pull, setup, tls, why  # noqa: A004
+from entente.node import answer, approve, dispatch, import_, map, pair, propose, pull, setup, slots, tls, why  # noqa: A004
 from entente.node.ledger import Ledger
 from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
@@ -36,6 +36,14 @@ class Account(msgspec.Struct, frozen=True):
     at: str
     text: bytes
     sha256: str
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """One round: releases dispatched, what the pull brought, answer entries written."""
+
+    dispatched: int
+    pulled: pull.Pulled
+    answered: int
 
 
 class Node(Ledger):
@@ -102,6 +110,19 @@ class Node(Ledger):
     def dispatch(self, rids: Sequence[str]) -> list[dispatch.Dispatched]:
         """Approved drafts become entries, sealed to the partner."""
         return dispatch.dispatch(self, rids)
+
+    def queue(self, rids: Sequence[str]) -> str:
+        """Approved drafts leave at the end of this dispatch slot; returns that time."""
+        return slots.queue(self, rids, self.settings.dispatch_slot_minutes)
+
+    def sync(self, tree: Reader | None = None) -> Synced:
+        """What is due was dispatched; then the partner's tree was pulled, and outcomes answered.
+
+        Raises: as `pull`; what was dispatched by then stands.
+        """
+        sent = slots.dispatch_due(self, self.settings.dispatch_slot_minutes)
+        got = self.pull(tree)
+        return Synced(len(sent), got, self.answer())
 
     def pull(self, tree: Reader | None = None) -> pull.Pulled:
         """The partner's tree is read, stored, cosigned and opened as far as keys are served."""

@@ -113,8 +113,7 @@ class Worker:
         try:
             if self._tree is None:
                 self._tree = node.partner_tree(self._interrupted)
-            got = node.pull(self._tree)
-            answered = node.answer()
+            done = node.sync(self._tree)
         except YieldedError:
             return 0.0
         except EntenteError as fault:
@@ -126,10 +125,11 @@ class Worker:
             self._count(node)
         state.failures, state.fault = 0, ""
         state.last_contact = node.now()
+        got = done.pulled
         state.opened += len(got.opened)
         state.refused += len(got.refused)
         state.waiting = len(got.waiting)
-        return min(self.every_s, NEWS_S) if got.entries or got.opened or got.refused or answered else self.every_s
+        return min(self.every_s, NEWS_S) if got.entries or got.opened or got.refused else self.every_s
 
     def _count(self, node: Node) -> None:
         state = self.state
