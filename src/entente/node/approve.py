@@ -29,16 +29,16 @@ class Approved(msgspec.Struct, frozen=True):
 
 def draft_of(node: Ledger, rid: str) -> DraftRow:
     """The draft with this id or unique beginning of one; UsageError otherwise."""
-    found = [draft for draft in node.db.drafts() if draft.rid.startswith(rid)] if rid else []
+    found = node.db.drafts_named(rid) if rid else []
     if len(found) != 1:
         raise UsageError(
-            f"no draft {rid}" if not found else f"{rid} names {len(found)} drafts", remedy="See `entente list drafts`."
+            f"no draft {rid}" if not found else f"{rid} names several drafts", remedy="See `entente list drafts`."
         )
     return found[0]
 
 
 def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer) -> Approved:
-    """The person's approval of the draft's exact bytes stands, good to the end of the seventh day; `approved` once enough persons signed.
+    """The approval of the draft's exact bytes stands to the end of the seventh day; `approved` once enough signed.
 
     Raises: RefusedError if the agreement or a national rule does not let this person approve, StateError if the draft
     itself is refused as things stand; nothing was signed then.

@@ -48,9 +48,10 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
     """
     node.check_may_sign()
     ready = {}
-    for rid in rids:
-        made = _prepare(node, draft_of(node, rid))
-        ready[made.draft.rid] = made
+    with node.db.transaction():  # the gate's records of all
+        for rid in rids:
+            made = _prepare(node, draft_of(node, rid))
+            ready[made.draft.rid] = made
     refused: dict[str, Decision] = {}
     decided: dict[str, Decision] = {}
 
@@ -70,12 +71,14 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
             node.db.set_draft(rid, "dispatched")
             journal_decision(node, rid, decided[rid])
 
+    with node.keys.transaction():
+        for rid, made in ready.items():
+            node.keys.put_wrapped(rid, made.wrapped)
     drafts, draft_rid = [], {}
-    for rid, made in ready.items():
-        node.keys.put_wrapped(rid, made.wrapped)
+    for made in ready.values():
         draft = Draft("release", parse(encode(made.release)))
         drafts.append(draft)
-        draft_rid[id(draft)] = rid
+        draft_rid[id(draft)] = made.draft.rid
     first = len(node.side.releases)
     node.append(drafts, admit=admit, also=also)
     node.publish_releases(first)

@@ -42,11 +42,7 @@ def queue(node: Ledger, rids: Sequence[str], minutes: int) -> str:
 def dispatch_due(node: Ledger, minutes: int) -> list[Dispatched]:
     """What was queued in an earlier slot stands in our register; what a rule refuses now is a draft again."""
     now = slot_of(node.clock(), minutes) if minutes else None
-    due = sorted(
-        draft.rid
-        for draft in node.db.drafts()
-        if draft.state == QUEUED and (now is None or _slot(node, draft.rid) < now)
-    )
+    due = [rid for rid in node.db.rids_in(QUEUED) if now is None or _slot(node, rid) < now]
     if not due:
         return []
     before = len(node.side.releases)

@@ -44,6 +44,8 @@ class State(msgspec.Struct):
     own: int = 0
     acknowledged: int = 0
     partner: int = 0
+    released: int = 0
+    answered: int = 0
     waiting: int = 0
     opened: int = 0
     refused: int = 0
@@ -134,6 +136,9 @@ class Worker:
     def _count(self, node: Node) -> None:
         state = self.state
         if node.trees:
+            if (state.own, state.partner) != (node.side.size, node.other_side.size):
+                state.released = len(node.side.releases)
+                state.answered = sum(1 for fact in node.side.releases if fact.answers)
             state.own, state.partner = node.side.size, node.other_side.size
             state.acknowledged = node.acknowledged()
         self._note_wire()

@@ -47,6 +47,13 @@ _agreements = select(t.agreement.c.data)
 _put_draft = insert(t.draft)
 _get_draft = select(t.draft).where(t.draft.c.rid == bindparam("b_rid"))
 _drafts = select(t.draft).order_by(t.draft.c.at, literal(1))
+_drafts_named = (
+    select(t.draft)
+    .where(t.draft.c.rid >= bindparam("b_first"), t.draft.c.rid < bindparam("b_end"))
+    .order_by(t.draft.c.rid)
+    .limit(bindparam("b_most"))
+)
+_rids_in = select(t.draft.c.rid).where(t.draft.c.state == bindparam("b_state")).order_by(t.draft.c.rid)
 _set_draft = update(t.draft).where(t.draft.c.rid == bindparam("b_rid")).values(state=bindparam("b_state"))
 _approval_upsert = upsert(t.approval)
 _put_approval = _approval_upsert.on_conflict_do_update(
@@ -255,6 +262,14 @@ class NodeDb(Database):
     def drafts(self) -> list[DraftRow]:
         """Every draft, oldest first."""
         return [_draft_row(row) for row in self.all(_drafts)]
+
+    def drafts_named(self, start: str, most: int = 2) -> list[DraftRow]:
+        """The first drafts whose id begins like this."""
+        return [_draft_row(row) for row in self.all(_drafts_named, b_first=start, b_end=f"{start}g", b_most=most)]
+
+    def rids_in(self, state: str) -> list[str]:
+        """The ids of the drafts in this state, sorted."""
+        return [str(row[0]) for row in self.all(_rids_in, b_state=state)]
 
     def set_draft(self, rid: str, state: str) -> None:
         """The draft has this state."""

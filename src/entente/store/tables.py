@@ -56,6 +56,7 @@ draft = Table(
     Column("blob_bytes", Integer, nullable=False),
     Column("source", Text, nullable=False),
 )
+draft_state = Index("draft_state", draft.c.state)
 approval = Table(
     "approval",
     node,

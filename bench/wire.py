@@ -1,0 +1,138 @@
+"""Two nodes as two processes over mutual TLS on loopback: a large bundle, and a thousand small releases.
+
+The nodes are those of the demo, each served by a process of its own that looks at the other every 0.2 s and at once
+after news. What is timed for the bundle: import, propose, approve, dispatch, until the sender's own register shows the
+answer. For the small releases: from dispatch (all are approved by then; one object each) until the sender shows the
+last answer. Memory is VmHWM of each serving process, its validator's child apart.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.crossing import BUNDLES, _status
+from bench.measure import Result, Skipped, result
+from entente.cast import AUTHOR_AND_APPROVERS, SAMPLES, Side, area_for, make_side, marking_map
+from entente.keys import SoftSigner
+from entente.node import setup
+from entente.node.node import Node
+from entente.node.propose import Wish
+from entente.stage import Stage
+from entente.treaty.agreement import parse_agreement
+
+ROUNDS = 5
+SMALL = 1000
+AGREEMENT = SAMPLES / "india-korea.toml"
+
+
+def run() -> Iterator[Result | Skipped]:
+    """The bundle, then the small releases."""
+    path = BUNDLES["enterprise-attack"]
+    if path.is_file():
+        yield from _bundle(path)
+    else:
+        yield Skipped("enterprise-attack over TLS", f"{path} is not there")
+    yield from _small()
+
+
+def _bundle(path: Path) -> Iterator[Result]:
+    seconds, memory = [], []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory(prefix="entente-bench-") as folder:
+            stage = _stage(Path(folder))
+            sender, _ = stage.sides.values()
+            began = time.perf_counter()
+            with sender.at_desk() as node:
+                rid = _approved(sender, node, path.read_bytes(), _map(sender, node))
+                node.dispatch([rid])
+            _wait_answers(stage, 1)
+            seconds.append(time.perf_counter() - began)
+            memory.append([_status(server.process.pid)["VmHWM"] for server in stage.servers.values()])
+            stage.stop()
+    yield result("enterprise-attack over TLS, import to the answer back", "s", statistics.median(seconds))
+    for place, what in enumerate(("sender's", "receiver's")):
+        yield result(f"memory of the {what} process", "MB", statistics.median(each[place] for each in memory))
+
+
+def _small() -> Iterator[Result]:
+    rates, waits = [], []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory(prefix="entente-bench-") as folder:
+            stage = _stage(Path(folder))
+            sender, _ = stage.sides.values()
+            with sender.at_desk() as node:
+                map_id = _map(sender, node)
+                rids = [_approved(sender, node, _one(n), map_id) for n in range(SMALL)]
+                began = time.perf_counter()
+                node.dispatch(rids)
+            waits.append(time.perf_counter() - began)
+            _wait_answers(stage, SMALL)
+            rates.append(SMALL / (time.perf_counter() - began))
+            stage.stop()
+    yield result(f"{SMALL} small releases, dispatched to received", "releases/s", statistics.median(rates))
+    yield result(f"{SMALL} small releases, the dispatch alone", "s", statistics.median(waits))
+
+
+def _stage(folder: Path) -> Stage:
+    """Both nodes founded, paired, served, level."""
+    raw = AGREEMENT.read_bytes()
+    law = parse_agreement(raw).law
+    authorities = {code: SoftSigner.generate() for code in law.parties}
+    data = setup.with_authorities(raw, {code: own.public for code, own in authorities.items()})
+    envelope = setup.sign_agreement(data, list(authorities.values()))
+    sides = [
+        make_side(folder, law, code, names, authorities[code], data=data, envelope=envelope)
+        for code, names in zip(law.parties, AUTHOR_AND_APPROVERS, strict=True)
+    ]
+    stage = Stage(folder, *sides)
+    for side in sides:
+        side.node.close()
+    stage.start()
+    stage.level()
+    return stage
+
+
+_signers: dict[str, SoftSigner] = {}
+
+
+def _signer(side: Side, number: int) -> SoftSigner:
+    """A person's signer, unlocked once: what a password costs is not what is measured."""
+    person = side.people[number]
+    return _signers.setdefault(person.password, side.signer(person))
+
+
+def _map(side: Side, node: Node) -> str:
+    law = node.law.law
+    mappers = [n for n, person in enumerate(side.people) if n and law.acts.roles.map in person.roles]
+    signers = [(f"{side.code}/{side.people[n].user}", _signer(side, n)) for n in mappers[: law.acts.signers.map]]
+    return node.sign_map(marking_map(side, default=True), signers)
+
+
+def _approved(side: Side, node: Node, data: bytes, map_id: str) -> str:
+    """The draft of a bundle, approved."""
+    source = node.import_file(area_for(node.law.law), data, place="bench.json", map_id=map_id).source
+    draft = node.propose(source, Wish(f"{side.code}/{side.people[0].user}"))
+    roles = node.law.law.areas[draft.core.area].roles or ()
+    for number, role in enumerate(roles, 1):
+        node.approve(draft.rid, f"{side.code}/{side.people[number].user}", role, _signer(side, number))
+    return draft.rid
+
+
+def _one(number: int) -> bytes:
+    """A bundle of one indicator."""
+    name = f"00000000-0000-4000-8000-{number:012d}"
+    item = {
+        "type": "indicator", "spec_version": "2.1", "id": f"indicator--{name}", "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z", "name": f"address {number}", "pattern_type": "stix",
+        "pattern": f"[ipv4-addr:value = '192.0.2.{number % 256}']", "valid_from": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    return json.dumps({"type": "bundle", "id": f"bundle--{name}", "objects": [item]}).encode()
+
+
+def _wait_answers(stage: Stage, count: int) -> None:
+    """The sender's process has seen this many releases answered: its state tells how many wait for an answer."""
+    server = next(iter(stage.servers.values()))
+    server.wait(lambda state: state.answered >= count, f"{count} answers")
