@@ -101,7 +101,9 @@ _signers: dict[str, SoftSigner] = {}
 def _signer(side: Side, number: int) -> SoftSigner:
     """A person's signer, unlocked once: what a password costs is not what is measured."""
     person = side.people[number]
-    return _signers.setdefault(person.password, side.signer(person))
+    if person.password not in _signers:
+        _signers[person.password] = side.signer(person)
+    return _signers[person.password]
 
 
 def _map(side: Side, node: Node) -> str:

@@ -25,8 +25,7 @@ Plan = Callable[[int], Sequence["Fault"]]
 P = ParamSpec("P")
 WAYS: tuple[Way, ...] = get_args(Way)
 HOST = "127.0.0.1"
-CHUNK = 65_536
-LONGEST_DELAY_S, PATIENCE_S = 5.0, 30.0
+CHUNK, LONGEST_DELAY_S, PATIENCE_S = 65_536, 5.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Fault:
 
     delay: this way pauses for `seconds`.
     stall: this way carries nothing until `Wire.release`, or for `seconds`; the connection stays open.
-    cut: the connection ends for both sides, by RST (which may overtake bytes on their way) or else by FIN.
+    cut: both sides end, by FIN or by RST; RST may overtake bytes, at 0 even `wrap_socket` (Python 3.11 then leaks).
     truncate: who receives sees a clean end, who sends notices nothing; the other way goes on.
     flip: one `bit` (0 to 7) of byte `at`, counted from 0, arrives changed.
     repeat: the `size` bytes from `at` on arrive twice.
@@ -76,7 +75,7 @@ calm = Scripted  # `calm()` lets everything pass
 
 @dataclass(frozen=True)
 class Seeded:
-    """A connection meets at most one fault on each way, below byte `span`, drawn from the seed and its number alone."""
+    """A connection meets at most one fault each way, at 0 < byte < `span`, drawn from the seed and its number alone."""
 
     seed: int
     rates: Mapping[Kind, float]  # the chance of each on one way (lose_reply: on the way up), together at most 1
@@ -92,7 +91,7 @@ class Seeded:
         weights = [*(self.rates[kind] for kind in kinds), max(0, 1 - sum(self.rates.values()))]
         for way in WAYS:
             (kind,) = rng.choices([*kinds, None], weights)
-            at, size, bit = rng.randrange(self.span), rng.randint(1, 64), rng.randrange(8)
+            at, size, bit = rng.randrange(1, self.span), rng.randint(1, 64), rng.randrange(8)
             seconds, reset = rng.uniform(0.001, 0.05), rng.random() < 0.5
             if kind and (kind, way) != ("lose_reply", "down"):
                 found.append(Fault(kind, way, at, size, bit, seconds, reset))
@@ -101,7 +100,7 @@ class Seeded:
 
 @dataclass
 class Deed:
-    """What one connection was to meet, what of it `struck` (its byte was reached), and the bytes each side sent."""
+    """What a connection was to meet, what of it `struck` (its byte was reached), and how many bytes each side sent."""
 
     number: int
     faults: tuple[Fault, ...]
@@ -210,7 +209,6 @@ class Wire:
         self._released = asyncio.Event()
 
     def _accept(self) -> None:
-        """Every connection that a client has made so far has its number and goes on."""
         while self._listener is not None:
             try:
                 client, _ = self._listener.accept()
@@ -238,13 +236,15 @@ class Wire:
         await self._loop.sock_connect(ends[1], (HOST, self.target))
         directed = zip(WAYS, (ends, ends[::-1]), strict=True)
         pumps = [asyncio.ensure_future(self._pump(deed, way, *pair)) for way, pair in directed]
-        try:
-            with contextlib.suppress(EOFError):
-                await asyncio.gather(*pumps)
+        try:  # not by gather, which forgets that it was cancelled when a pump fails at that moment
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+            ended = await asyncio.gather(*pumps, return_exceptions=True)
+        for fault in ended:
+            if isinstance(fault, Exception) and not isinstance(fault, EOFError):
+                raise fault
         if deed.lost is not None:
             _close(ends.pop(0), reset=True)
         for end in ends:
@@ -254,7 +254,7 @@ class Wire:
     async def _pump(self, deed: Deed, way: Way, source: socket.socket, sink: socket.socket) -> None:
         """All that came one way, and its end, has gone on, but for what faults changed."""
 
-        async def send(data: bytes) -> None:
+        async def send(data: bytes | bytearray) -> None:
             if way == "up" or deed.lost is None:
                 await self._loop.sock_sendall(sink, data)
             elif (left := deed.lost - len(data)) > 0 and data:
@@ -296,7 +296,7 @@ class Wire:
                     await carry(1, mask=1 << fault.bit)
                 case "repeat":
                     await carry(fault.size, kept=(kept := bytearray()))
-                    await send(bytes(kept))
+                    await send(kept)
                 case "lose_reply":
                     deed.lost = fault.size
         await carry(1 << 62)
