@@ -27,7 +27,7 @@ from entente.treaty.record import Record
 
 ROOT = Path(__file__).parents[2]
 SHOWN_REFUSALS = 6
-CUT_AT, FLIP_AT = 3_000, 1_600  # bytes that the sender sent on a connection; the second lies behind the handshake
+CUT_AT, FLIP_AT = 3_000, 1_000  # bytes that the sender sent on a connection; the second lies behind the handshake
 
 
 class Demo(Telling):
