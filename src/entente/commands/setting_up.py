@@ -158,6 +158,17 @@ def map_(
     show(as_json, {"map": name}, f"map {name}")
 
 
+@main.command()
+@click.option("--as", "handles", multiple=True, required=True, help="Who vouches (repeat for several).")
+@click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
+@node_verb
+def confirm(handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool) -> None:
+    """Vouch for the clock after a long stop, or for the registers after a loss of heads.db: the node signs again."""
+    with opened(folder) as node:
+        found = node.confirm(_signers(node, handles, passwords))
+    show(as_json, {"confirmed": found}, f"confirmed: {found}" if found else "nothing is in doubt")
+
+
 def _signers(node: Node, handles: tuple[str, ...], passwords: tuple[Path, ...]) -> list[tuple[str, Any]]:
     files: list[Path | None] = [*passwords, *([None] * len(handles))]
     return [

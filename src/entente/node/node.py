@@ -16,7 +16,7 @@ from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
 from entente.errors import EntenteError, KeyUnavailableError, UsageError
 from entente.keys import SoftSigner, key_id, verify
-from entente.node import answer, approve, dispatch, import_, map, pair, propose, pull, setup, slots, tls, why  # noqa: A004
+from entente.node import answer, approve, confirm, dispatch, import_, map, pair, propose, pull, setup, slots, tls, why  # noqa: A004
 from entente.node.ledger import Ledger
 from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
@@ -120,6 +120,7 @@ class Node(Ledger):
 
         Raises: as `pull`; what was dispatched by then stands.
         """
+        self.mark_time()
         sent = slots.dispatch_due(self, self.settings.dispatch_slot_minutes)
         got = self.pull(tree)
         return Synced(len(sent), got, self.answer())
@@ -165,6 +166,10 @@ class Node(Ledger):
         if fact is None:
             return key == self.settings.partner_tls_key
         return fact.revoked_from is None and self.now() < fact.until
+
+    def confirm(self, persons: Sequence[tuple[str, SoftSigner]]) -> str:
+        """Persons vouch for the clock or the registers, and the node signs again; returns what was in doubt."""
+        return confirm.confirm(self, persons)
 
     # Questions
 

@@ -27,6 +27,8 @@ from entente.strict import parse_time, time_text
 from entente.treaty.agreement import SignedAgreement, parse_agreement
 
 CLOCK_SLACK_S = 300
+LONGEST_STOP_S = 86_400
+MARK_EVERY_S = 3600
 SIGNED = "signed"  # the kind of note that tells which head of a register this node last signed or cosigned
 
 
@@ -50,6 +52,7 @@ class Stores(ABC):
         self.party = party
         self.clock = clock
         self.frozen = ""
+        self.clock_doubt = ""
         self.healable = False
         self.half_done = False
         self.accreditation = ""
@@ -73,6 +76,7 @@ class Stores(ABC):
             self.blobs = Blobs(folder / "blobs", folder / "tmp")
             self.served = ServedTree(folder / "served", folder / "tmp")
             self.keys.open_node_key(passphrase)
+            self._doubt_clock()
             for data in self.db.agreements():
                 self._add_law(data)
             if self.laws:
@@ -246,11 +250,55 @@ class Stores(ABC):
                 self.frozen,
                 remedy="Run `entente pull`: the node heals from the partner's mirror. See docs/howto/restore.md.",
             )
-        mark = self.heads.watermark()
-        if mark is not None and parse_time(self.now()).timestamp() < parse_time(mark).timestamp() - CLOCK_SLACK_S:
+        ahead = self._since_mark()
+        if ahead is not None and ahead < -CLOCK_SLACK_S:
             raise FrozenError(
-                f"the clock says {self.now()}, but this node signed at {mark}", remedy="Set the clock right."
+                f"the clock says {self.now()}, but this node signed at {self.heads.watermark()}",
+                remedy="Set the clock right.",
             )
+        if self.clock_doubt:
+            raise FrozenError(
+                self.clock_doubt,
+                remedy="Pull: the partner's fresh cosignature confirms it. Or `entente confirm`, by persons.",
+            )
+
+    def _since_mark(self) -> float | None:
+        """Seconds since this node is last known to have run with a clock that was believed; None if it never has."""
+        mark = self.heads.watermark()
+        return None if mark is None else parse_time(self.now()).timestamp() - parse_time(mark).timestamp()
+
+    def _doubt_clock(self) -> None:
+        """After a stop of more than a day, or a clock that leapt, the clock alone is not believed."""
+        ahead = self._since_mark()
+        if ahead is not None and ahead > LONGEST_STOP_S:
+            self.clock_doubt = f"the clock says {self.now()}, {ahead / 3600:.0f} hours after this node last ran"
+
+    def may_sign(self) -> bool:
+        """Whether `check_may_sign` raises nothing."""
+        try:
+            self.check_may_sign()
+        except FrozenError:
+            return False
+        return True
+
+    def doubt(self) -> str:
+        """What persons, or the partner, may confirm: the clock after a stop, or heads.db after its loss; "" if none."""
+        return self.clock_doubt or (self.frozen if self.healable else "")
+
+    def trust(self) -> None:
+        """What was in doubt is confirmed: the clock is believed from now on, and the registers are the latest."""
+        if self.clock_doubt:
+            self.clock_doubt = ""
+            self.heads.mark(self.now())
+        if self.healable:
+            self.restore_heads()
+        self.reload()
+
+    def mark_time(self) -> None:
+        """The watermark is less than an hour old, if this node may sign: a stop is measured from it."""
+        ahead = self._since_mark()
+        if ahead is not None and ahead >= MARK_EVERY_S and self.may_sign():
+            self.heads.mark(self.now())
 
     @abstractmethod
     def finish(self) -> None:

@@ -94,6 +94,11 @@ class Heads(Database):
                 self._mark = at
         self._known[name] = new
 
+    def mark(self, at: str) -> None:
+        """The node is known to have run at this time, with a clock that was believed."""
+        self.run(_new_clock, id=1, at=at)
+        self._mark = at
+
     def flush(self) -> None:
         """Every head committed so far survives a power cut."""
         if self._flushed:
