@@ -152,7 +152,7 @@ def founded(make: str) -> Pair:
         node_phrase = written(f"node of {side.code}\n", base / f"{side.code}-node.phrase")
         locked = ("--authority", side.authority, "--authority-passphrase-file", side.phrase)
         cli(
-            "create", side.node, "--party", side.code, "--passphrase-file", node_phrase, "--dispatch-slot-minutes", 0
+            "create", side.node, "--party", side.code, "--passphrase-file", node_phrase, "--dispatch-slot-minutes", "0"
         ).check()
         said("init", paper, signatures, *locked, "--node", side.node)
         ceiling = what["parties"][side.code][1]

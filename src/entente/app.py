@@ -15,9 +15,9 @@ def area_of(form: str) -> Area | None:
     return next((area for area in AREAS.values() if form in area.formats), None)
 
 
-def validate(form: str, bodies: list[bytes]) -> list[Record] | str:
-    """The records of received bodies, validated in a child process; or why one of them is refused."""
-    return validate_in_child(child_command(form), bodies)
+def validate(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
+    """For each release the records of its bodies, all validated in one child process; or why it is refused."""
+    return validate_in_child(child_command(form), releases)
 
 
 if __name__ == "__main__":

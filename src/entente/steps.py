@@ -50,8 +50,8 @@ class Demo(Telling):
 
     # 1 agree
 
-    def agree(self) -> None:
-        """Both nodes exist, hold the signed agreement, their persons and each other's first entries."""
+    def found(self) -> None:
+        """Both nodes exist, hold the signed agreement and their persons, and are open; they do not know each other."""
         raw = self.agreement.read_bytes()
         law = parse_agreement(raw, place=self.agreement.name).law
         authorities = {code: SoftSigner.generate() for code in law.parties}
@@ -63,8 +63,12 @@ class Demo(Telling):
             self.sides[code] = make_side(
                 self.folder, law, code, AUTHOR_AND_APPROVERS[place], authorities[code], data=data, envelope=envelope
             )
-        signed = next(iter(self.sides.values())).node.law
         self.parties = list(self.sides)
+
+    def agree(self) -> None:
+        """Both nodes are founded, paired, closed here, and up as processes that hold each other's first entries."""
+        self.found()
+        signed = next(iter(self.sides.values())).node.law
         try:
             self.stage = Stage(self.folder, self.sender, self.receiver)
         finally:
@@ -72,7 +76,7 @@ class Demo(Telling):
                 side.node.close()
         self.stage.start()
         self.stage.level()
-        count = f" · {len(law.statements)} statements" if law.statements else ""
+        count = f" · {len(signed.law.statements)} statements" if signed.law.statements else ""
         self.line(
             1, "agree", " ".join(self.sides), f"{self.agreement.name}, signed by both{count}", short_sha(signed.hash)
         )

@@ -141,8 +141,12 @@ def build(folder: Path, sample: str) -> Template:
     return Template(folder, toml, envelope, authorities, people)
 
 
-def in_process(form: str, bodies: list[bytes]) -> list[Record] | str:
+def in_process(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
     """The area's own functions as the child process calls them, without the child: a sixth of a second less."""
+    return [_in_process(form, bodies) for bodies in releases]
+
+
+def _in_process(form: str, bodies: list[bytes]) -> list[Record] | str:
     area = area_of(form)
     if area is None:
         return f"no area here reads {form}"
@@ -299,6 +303,9 @@ class Tampered:
         """As a folder gives it, changed."""
         data = self._bytes(path)
         return None if data is None else data[start : start + length]
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
 
 def gone(_: bytes | None) -> None:

@@ -20,13 +20,15 @@ from typing import Any
 import pysqlite3.dbapi2 as sqlite
 
 from entente.app import AREAS, validate
-from entente.cast import SAMPLES, marking_map
-from entente.demo import Demo
+from entente.cast import SAMPLES, Side, marking_map
 from entente.errors import BehindError, CorruptionError, EntenteError, ForkError, PartnerError
 from entente.node.node import Node
+from entente.node.pair import accept_pairing, own_pairing
 from entente.node.propose import Wish
+from entente.node.receive import Validate
 from entente.register.checkpoint import parse_text
 from entente.register.note import parse
+from entente.steps import Demo
 from entente.treaty.record import Record
 
 AREA = "intelligence"
@@ -40,10 +42,22 @@ _FILE_ACTS = frozenset({"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkd
 # Two nodes
 
 
+def by_folder(sides: dict[str, Side]) -> None:
+    """The two nodes, open, know each other and have each other's first entries; each reads the other's folder."""
+    for code, side in sides.items():
+        (other,) = (found for name, found in sides.items() if name != code)
+        data = own_pairing(other.node, "")
+        side.node.settings = accept_pairing(side.node.folder, side.node.law.hash, data, tree=f"../{other.code}/served")
+        side.node.partner_genesis = side.node.settings.partner_genesis
+    for side in sides.values():
+        side.node.pull()
+
+
 def make_pair(folder: Path) -> tuple[str, str]:
     """Two nodes under the sample agreement stand in `folder`, closed; returns the sender's and the receiver's code."""
     demo = Demo(folder, SAMPLES / "india-korea.toml", SAMPLES / "sample.stix.json", default=True, say=lambda _: None)
-    demo.agree()
+    demo.found()
+    by_folder(demo.sides)
     demo.write_index()
     sender, receiver = demo.sender, demo.receiver
     signed = [(f"{sender.code}/{person.user}", sender.signer(person)) for person in demo._mappers()]
@@ -74,27 +88,30 @@ def fresh_object(number: int, *, salt: str = "") -> bytes:
     return json.dumps(bundle).encode()
 
 
-def validate_here(form: str, bodies: list[bytes]) -> list[Record] | str:
+def validate_here(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
     """What `entente.app.validate` says, without the child process."""
     del form
     area = AREAS[AREA]
-    bad = [reason for reason in map(area.check, bodies) if reason is not None]
-    return bad[0] if bad else [area.record_of(body) for body in bodies]
+    found: list[list[Record] | str] = []
+    for bodies in releases:
+        bad = [reason for reason in map(area.check, bodies) if reason is not None]
+        found.append(bad[0] if bad else [area.record_of(body) for body in bodies])
+    return found
 
 
-def validate_mostly_here() -> Callable[[str, list[bytes]], list[Record] | str]:
+def validate_mostly_here() -> Validate:
     """One in a few in a child process as in real life, the others here, so that more releases cross in a minute."""
     calls = 0
 
-    def run(form: str, bodies: list[bytes]) -> list[Record] | str:
+    def run(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
         nonlocal calls
         calls += 1
-        return (validate if calls % EVERY_NTH_IN_A_CHILD == 0 else validate_here)(form, bodies)
+        return (validate if calls % EVERY_NTH_IN_A_CHILD == 0 else validate_here)(form, releases)
 
     return run
 
 
-def open_node(folder: Path, party: str, validator: Callable[[str, list[bytes]], Any] = validate_here) -> Node:
+def open_node(folder: Path, party: str, validator: Validate = validate_here) -> Node:
     """The party's node, open in this process."""
     return Node(folder / party, AREAS, validator)
 

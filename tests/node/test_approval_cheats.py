@@ -297,9 +297,9 @@ def test_an_approval_with_a_longer_until_than_was_signed_dispatches_nothing(pair
     """The sender's draft goes back to `drafted`; the partner knows nothing."""
     rid = pair.approved(pair.a)
     pair.a.db.raw.execute(
-        "UPDATE approval SET data = CAST(replace(CAST(data AS TEXT), '2026-06-08', '2026-12-08') AS BLOB)"
+        "UPDATE approval SET data = CAST(replace(CAST(data AS TEXT), '2026-06-09', '2026-12-09') AS BLOB)"
     )
-    assert b"2026-12-08" in pair.a.db.approvals(rid)[0]
+    assert b"2026-12-09" in pair.a.db.approvals(rid)[0]
     assert "approval_valid" in refused_at_dispatch(pair, rid)
 
 

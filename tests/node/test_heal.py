@@ -4,7 +4,10 @@ So does one that lost heads.db. What was dispatched and received before stays so
 """
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,6 @@ import pytest
 
 from entente.app import AREAS, validate
 from entente.cast import SAMPLES
-from entente.demo import Demo
 from entente.errors import FrozenError
 from entente.node.node import Node
 from entente.node.propose import Wish
@@ -41,8 +43,8 @@ def send(folder: Path, sender: Node, receiver: Node, bundle: bytes) -> str:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    demo = Demo(folder, SAMPLES / "india-korea.toml", SAMPLES / "sample.stix.json", default=False, say=lambda _: None)
-    assert demo.run() == 0
+    command = [sys.executable, "-m", "entente.demo", "--once", "--dir", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "XDG_STATE_HOME": str(folder.parent)})
     return folder
 
 

@@ -355,7 +355,6 @@ def test_four_minutes_back_are_forgiven(pair: Pair) -> None:
     assert len(pair.b.other_side.releases) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="core-spec, Clock: more than 24 h after a stop is not asked about yet")
 def test_a_clock_a_year_ahead_after_a_stop_signs_nothing_until_confirmed(pair: Pair) -> None:
     """More than a day since the last signature, at a restart.
 

@@ -14,20 +14,20 @@ from entente.account.fold import Fold, new_pair
 from entente.errors import BehindError, CorruptionError, VerificationError
 from entente.keys import verify
 from entente.node.inbox import judge, store_inbox
-from entente.node.ledger import Ledger
+from entente.node.ledger import PARTNER, Ledger
 from entente.register.checkpoint import Checkpoint
 from entente.register.tree import leaf_hashes
 from entente.store.node_db import NoteRow
 from entente.strict import canonical
 
-Fetch = Callable[[str, str, Checkpoint], tuple[bytes, list[bytes]]]
+Fetch = Callable[[str, str, Checkpoint], list[bytes]]
 
 
 def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetch: Fetch) -> dict[str, int]:
     """Both registers reach the heads shown, entry by entry proven; returns how many entries of each came back.
 
     `heads` gives for each party the prefix of the partner's tree that serves its register, the verified head there
-    and its note; `fetch` (prefix, party, head) the leaf hashes and entries after what this node holds.
+    and its note; `fetch` (prefix, party, head) the entries after what this node holds.
     Raises: CorruptionError (fetch again), BehindError (the partner lacks some that we signed: an epoch is needed).
     """
     fetched = {}
@@ -37,8 +37,8 @@ def heal(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetch: F
             if tree.root(head.size) != head.root:
                 raise VerificationError(f"the partner shows another history of {party}", place=prefix)
             continue
-        hashes, entries = fetch(prefix, party, head)
-        if tree.grown(hashes).root != head.root or leaf_hashes(entries) != hashes:
+        entries = fetch(prefix, party, head)
+        if tree.grown(leaf_hashes(entries)).root != head.root:
             raise CorruptionError("does not give the signed root", place=prefix, remedy="Fetch it again.")
         fetched[party] = entries
     try:
@@ -67,9 +67,10 @@ def _store(node: Ledger, heads: dict[str, tuple[str, Checkpoint, bytes]], fetche
     with node.db.transaction():
         for party, entries in fetched.items():
             _, head, data = heads[party]
+            node.db.drop_ahead(node.logs[party])  # it is among what came back
             node.db.append(node.logs[party], len(held[party]), entries, head.root.hex())
             if party != node.party:
-                node.db.put_note(node.logs[party], "partner", NoteRow(head.size, head.root.hex(), data))
+                node.db.put_note(node.logs[party], PARTNER, NoteRow(head.size, head.root.hex(), data))
         store_inbox(node, pair, rows)
         for draft in node.db.drafts():
             if draft.rid in pair.sides[node.party].by_rid and draft.state != "dispatched":

@@ -6,6 +6,7 @@ the first is undone; what fails after it is finished by the next `open`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 import msgspec
 
@@ -16,10 +17,10 @@ from entente.account.view import view_for
 from entente.errors import BehindError, StateError
 from entente.keys import verify
 from entente.node.stores import SIGNED, Stores
-from entente.register.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
+from entente.register.checkpoint import Checkpoint, cosign_checkpoint, open_mirror, sign_checkpoint
 from entente.register.entry import Entry, Seen, Sig, encode
 from entente.register.note import LOG, NoteKey
-from entente.register.tree import Edge, Growth, Tree, leaf_hashes
+from entente.register.tree import Edge, Tree, leaf_hashes
 from entente.store.heads import Head
 from entente.store.node_db import NoteRow
 from entente.strict import canonical
@@ -27,6 +28,11 @@ from entente.treaty.agreement import SignedAgreement
 from entente.treaty.approval import rid_of
 from entente.treaty.decision import decide
 from entente.treaty.request import Decision, Request, View, sealed_ref
+
+PARTNER = "partner"  # the kind of note under which node.db keeps the head of the partner's at which the mirror stands
+FRESH_S = 120  # seconds; a partner that confirms its clock by it allows 300
+TOWARDS = "towards"  # and the one that it has begun to fetch
+AHEAD_AT_ONCE = 4096
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -43,7 +49,7 @@ class Ledger(Stores):
     def finish(self) -> None:
         """Heads that were committed but not yet signed or published are signed and published."""
         for prefix, party in (("own", self.party), ("mirror", self._other)):
-            if self.frozen or not self.trees[party].size:
+            if not self.may_sign() or not self.trees[party].size:
                 continue
             if party == self.party:
                 self._sign_own()
@@ -220,34 +226,56 @@ class Ledger(Stores):
 
     # Mirroring the partner's register
 
-    def take_partner(
-        self,
-        data: Sequence[bytes],
-        growth: Growth,
-        note: NoteRow,
-        on_release: OnRelease,
-        also: Callable[[], None],
-    ) -> None:
-        """The partner's verified entries and signed head are stored, folded, cosigned and served.
+    def towards(self) -> NoteRow | None:
+        """The head that the partner signed and that this node has begun to fetch; None once the mirror is there."""
+        note = self.db.get_note(self.logs[self._other], TOWARDS)
+        return note if note is not None and note.size > self.trees[self._other].size else None
 
-        `on_release` meets each release as the fold does; `also` writes what belongs to the same transaction, after
-        the fold has the entries.
+    def rest_ahead(self, data: Sequence[bytes], root: str, towards: NoteRow) -> None:
+        """The partner's next entries, proven, rest ahead of the mirror: durable, of no effect until it moves over them.
+
+        `root` is the register's after them, `towards` the signed head that they are on the way to.
+        """
+        self.check_may_sign()
+        log_id = self.logs[self._other]
+        with self.db.transaction():
+            self.db.put_ahead(log_id, data, root)
+            self.db.put_note(log_id, TOWARDS, towards)
+
+    def entries_ahead(self) -> Iterator[list[bytes]]:
+        """The partner's entries that rest ahead of the mirror, in order, some at a time."""
+        log_id, size = self.logs[self._other], self.trees[self._other].size
+        ahead = self.db.ahead(log_id)
+        end = ahead.size if ahead is not None else size
+        for first in range(size, end, AHEAD_AT_ONCE):
+            yield self.db.entries(log_id, first, min(end, first + AHEAD_AT_ONCE))
+
+    def take_partner(
+        self, last: Sequence[bytes], note: NoteRow, on_release: OnRelease, also: Callable[[], None]
+    ) -> None:
+        """The mirror stands at a head that the partner signed: its entries are stored, folded, cosigned and served.
+
+        They are those that rest ahead, then the `last`; all verified. `on_release` meets each release as the fold
+        does; `also` writes what belongs to the same transaction, each time after the fold has some of the entries.
         """
         self.check_may_sign()
         self.finish_late()
         party = self._other
         tree, log_id = self.trees[party], self.logs[party]
         old = tree.size
-        tree.take(growth)
         try:
             self.fold.on_release = on_release
-            self.fold.extend({party: data})
-            self.fold.on_release = None
             with self.db.transaction():
-                self.db.append(log_id, old, data, growth.root.hex())
-                self.db.put_note(log_id, "partner", note)
+                for data in chain(self.entries_ahead(), [last]):
+                    tree.append(leaf_hashes(data))
+                    self.fold.extend({party: data})
+                    also()
+                if (tree.size, tree.root().hex()) != (note.size, note.root):
+                    raise StateError("the entries do not give the head that the partner signed", place=party)
+                self.db.take_ahead(log_id, last, note.root)
+                self.db.put_note(log_id, PARTNER, note)
                 self._note_head(party)
-                also()
+            self.fold.on_release = None
         except BaseException:
             self.reload()
             raise
@@ -259,18 +287,41 @@ class Ledger(Stores):
         """The partner's latest stored head bears our cosignature; made once per head."""
         party, origin = self._other, self.other_side.origin
         name, tree = f"{origin}#cosigned", self.trees[party]
-        note = self.db.get_note(self.logs[party], "partner")
+        note = self.db.get_note(self.logs[party], PARTNER)
         log_key = self.other_side.log_key
         if note is None or log_key is None:
             return
         head = self.heads.get(name)
         if head is None or note.size > head.size or (note.size == head.size and note.root != head.root):
             self._extends(tree, head, origin)
+            if (note.size, note.root) != (tree.size, tree.root().hex()):
+                raise BehindError(f"the mirror is not at the head that the partner signed at {note.size}", place=origin)
             signer, cosigner = self.machine_signer("mirror"), mirror_name(self.law.law.id, self.party)
             line = cosign_checkpoint(
                 note.data, [NoteKey(origin, log_key, LOG)], cosigner, signer, int(self.clock().timestamp())
             )
             self.heads.swap(name, head, Head(note.size, note.root, line), at=self.now())
+
+    def cosign_anew(self) -> None:
+        """Our cosignature of the partner's head is at most two minutes old: by it the partner may confirm its clock.
+
+        Nothing is done where this node may not sign, or has cosigned nothing yet.
+        """
+        party = self._other
+        head, side = self.head_of(party), self.other_side
+        own_key = self.side.mirror_key
+        if head is None or side.log_key is None or own_key is None or not self.may_sign():
+            return
+        cosigner, now_s = mirror_name(self.law.law.id, self.party), int(self.clock().timestamp())
+        shown = open_mirror(head.line, side.origin, side.log_key, cosigner, own_key)
+        note = self.db.get_note(self.logs[party], PARTNER)
+        if now_s - shown.time_s <= FRESH_S or note is None or (note.size, note.root) != (head.size, head.root):
+            return
+        key = NoteKey(side.origin, side.log_key, LOG)
+        line = cosign_checkpoint(note.data, [key], cosigner, self.machine_signer("mirror"), now_s)
+        self.heads.swap(f"{side.origin}#cosigned", head, Head(head.size, head.root, line))
+        self.heads.flush()
+        self.served.put("mirror/checkpoint", line)
 
 
 def mirror_name(agreement_id: str, party: str) -> str:

@@ -123,7 +123,9 @@ class Node(Ledger):
         self.mark_time()
         sent = slots.dispatch_due(self, self.settings.dispatch_slot_minutes)
         got = self.pull(tree)
-        return Synced(len(sent), got, self.answer())
+        answered = self.answer()
+        self.cosign_anew()
+        return Synced(len(sent), got, answered)
 
     def pull(self, tree: Reader | None = None) -> pull.Pulled:
         """The partner's tree is read, stored, cosigned and opened as far as keys are served."""

@@ -1,13 +1,15 @@
-"""Receive: one release of the partner's, from its entry to a holding of ours and an intent to answer.
+"""Receive: what the partner released, from its entries to holdings of ours and intents to answer.
 
-Order: blob by chunks, key object by its digest, open, content, padding, markings, the area's validator in a child
-process; then blob file, keys.db, view.db, and last the outcome in node.db, which is the commit point. A fault fails
-this release only.
+For each release: blob by chunks, key object by its digest, open, content, padding. Releases are then taken together:
+the area's validator looks at all of a group in one child process, markings and references are checked, and what is
+sound is kept: blob files, keys.db, view.db, and last every outcome in one transaction of node.db, which is the commit
+point. A fault fails its own release only.
 Source: design core-spec, Receiver, steps 5 to 9.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -15,10 +17,8 @@ from entente.account.acts import Release, parse_body
 from entente.crossing import payload
 from entente.crossing.references import NOT_OWN_MARKING, first_fault
 from entente.crossing.seal import (
-    CHUNK,
-    TAG,
+    SEALED_CHUNK,
     Blob,
-    check_chunk,
     check_leaves,
     chunk_count,
     leaf_hash,
@@ -26,21 +26,27 @@ from entente.crossing.seal import (
     unseal,
     unwrap_key,
 )
-from entente.errors import CorruptionError, FormatError, PartnerError, VerificationError
+from entente.errors import CorruptionError, EntenteError, FormatError, PartnerError, StoreError, VerificationError
 from entente.keys import verify
 from entente.node.ledger import Ledger
 from entente.node.served import Reader
 from entente.register.entry import Entry, parse_entry
+from entente.register.tiles import TILE_WIDTH
 from entente.store.node_db import InboxRow
+from entente.strict import parse_time
 from entente.treaty.agreement import SignedAgreement
-from entente.treaty.approval import Core
+from entente.treaty.approval import Core, Sealed
 from entente.treaty.decision import decide
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 from entente.treaty.request import Request, SealedRef, View
 
 MAX_KEY = 8192
-Validate = Callable[[str, list[bytes]], list[Record] | str]
+GROUP = 256
+GROUP_BYTES = 32 << 20
+RANGE_CHUNKS = 4
+GIVE_UP = timedelta(hours=24)
+Validate = Callable[[str, list[list[bytes]]], list[list[Record] | str]]
 _NO_VIEW = View({}, {}, (), 0, seen_before=False, suspended=())
 
 
@@ -54,6 +60,14 @@ class Held(msgspec.Struct, frozen=True):
     sha256: tuple[str, ...]
 
 
+class Opening(msgspec.Struct):
+    """What became of the entries that had no outcome: (index, outcome, reason) if refused, (index, why) if it waits."""
+
+    opened: list[Held] = []
+    refused: list[tuple[int, str, str]] = []
+    waiting: list[tuple[int, str]] = []
+
+
 class _RefusedError(Exception):
     """This release gets a refusing answer. `reason` is kept and holds no content; `detail` is told once."""
 
@@ -62,37 +76,178 @@ class _RefusedError(Exception):
         self.outcome, self.reason, self.detail = outcome, reason, detail or reason
 
 
-def open_release(node: Ledger, tree: Reader, validate: Validate, row: InboxRow) -> Held | tuple[str, str] | None:
-    """The release is held here, or has a refusing outcome (outcome, reason), or None: its key is not served yet.
+class _NotServedError(Exception):
+    """The partner does not serve this part of a release; it may yet."""
 
-    Raises: CorruptionError, PartnerError, FormatError: bytes are missing or damaged; fetch again, nothing was decided.
+
+class _Opened(msgspec.Struct, frozen=True):
+    """A release whose payload is what its core commits to; `blob` if that is new here."""
+
+    row: InboxRow
+    core: Core
+    secret: bytes
+    listing: payload.Listing
+    bodies: list[bytes]
+    blob: Blob | None
+
+
+class _Decided(msgspec.Struct, frozen=True):
+    """An outcome about to be committed; with `opened` the release is held, as these records."""
+
+    row: InboxRow
+    outcome: str
+    reason: str
+    detail: str = ""
+    opened: _Opened | None = None
+    records: list[Record] = []
+
+
+def open_pending(node: Ledger, tree: Reader, validate: Validate) -> Opening:
+    """Every entry of the partner without an outcome has one, or waits for what is not served yet, or served wrong.
+
+    A partner that goes away meanwhile is not asked for the rest.
     """
-    entry = parse_entry(node.db.entries(row.log_id, row.idx, row.idx + 1)[0])
-    try:
+    done = Opening()
+    group = _Group(node, validate, done)
+    log_id = node.logs[node.partner]
+    pending = iter(node.db.pending_indices(log_id))
+    for idx in pending:
+        row = node.db.inbox_row(log_id, idx)
+        if row is None:
+            continue
+        try:
+            group.take(row, tree)
+        except PartnerError as fault:
+            done.waiting += [(later, f"{fault.title}: {fault.detail}") for later in (idx, *pending)]
+        except EntenteError as fault:
+            group.put_off(row, fault)
+    group.finish()
+    return done
+
+
+class _Group:
+    """Releases that are opened but not held yet, and outcomes that are not committed: few enough for the memory."""
+
+    def __init__(self, node: Ledger, validate: Validate, done: Opening) -> None:
+        self.node, self.validate, self.done = node, validate, done
+        self.opened: list[_Opened] = []
+        self.decided: list[_Decided] = []
+        self._near: tuple[int, list[bytes]] = (0, [])
+
+    def take(self, row: InboxRow, tree: Reader) -> None:
+        """The entry is opened or decided as far as it can be alone.
+
+        Raises: CorruptionError, PartnerError, FormatError: bytes are missing or damaged; fetch again.
+        """
+        entry = self._entry(row)
         if row.kind != "release":
-            return _act(node, row, entry)
+            self._act(row, entry)
+            return
         body = parse_body("release", entry.body)
         if not isinstance(body, Release):
-            raise _RefusedError("bad_format", "not a release")
-        held = _open(node, tree, validate, row, body)
-    except _RefusedError as fault:
-        node.db.set_outcome(row.log_id, row.idx, fault.outcome, fault.reason)
-        return fault.outcome, fault.detail
-    if held is not None:
-        node.db.set_outcome(row.log_id, row.idx, "received", "")
-    return held
+            raise FormatError("not a release", place=f"entry {row.idx}")
+        weight = sum(one.core.bytes_padded for one in self.opened)
+        if len(self.opened) + len(self.decided) >= GROUP or weight + body.core.bytes_padded > GROUP_BYTES:
+            self.finish()
+        try:
+            self.opened.append(_open(self.node, tree, row, body))
+        except _RefusedError as fault:
+            self.decided.append(_Decided(row, fault.outcome, fault.reason, fault.detail))
+        except _NotServedError as missing:
+            if _overdue(self.node, row):
+                reason = f"its {missing} was not served for a day"
+                self.decided.append(_Decided(row, "no_blob", reason, reason))
+            else:
+                self.done.waiting.append((row.idx, f"its {missing} is not served yet"))
+
+    def _act(self, row: InboxRow, entry: Entry) -> None:
+        """Orders that only change what the fold says are applied by having been folded; others wait for persons."""
+        act = str(entry.body.get("act", "notice"))
+        if act in ("return", "destroy"):
+            self.done.waiting.append((row.idx, "a person must carry it out"))
+        else:
+            self.decided.append(_Decided(row, "applied", act, act))
+
+    def put_off(self, row: InboxRow, fault: EntenteError) -> None:
+        """The entry waits; what the partner served wrong for 24 hours has an outcome. A fault of our stores is none."""
+        if _overdue(self.node, row) and not isinstance(fault, StoreError):
+            outcome = "bad_digest" if isinstance(fault, VerificationError) else "no_blob"
+            self.decided.append(_Decided(row, outcome, fault.title, fault.detail))
+        else:
+            self.done.waiting.append((row.idx, f"{fault.title}: {fault.detail}"))
+
+    def finish(self) -> None:
+        """Every release taken is held here or has a refusing outcome, and the group is empty."""
+        for form in sorted({one.core.format for one in self.opened}):
+            releases = [one for one in self.opened if one.core.format == form]
+            for one, found in zip(releases, self.validate(form, [one.bodies for one in releases]), strict=True):
+                self.decided.append(_judge(self.node, one, found))
+        self._commit(sorted(self.decided, key=lambda one: one.row.idx))
+        self.opened, self.decided = [], []
+
+    def _commit(self, decided: Sequence[_Decided]) -> None:
+        """The outcomes stand, each after what it says is held; what cannot be stored waits, the others do not."""
+        if not decided:
+            return
+        try:
+            self._store(decided)
+        except StoreError as fault:
+            if len(decided) == 1:
+                self.put_off(decided[0].row, fault)
+                return
+            for one in decided:
+                self._commit([one])
+            return
+        for one in decided:
+            if one.opened is not None:
+                core, listing = one.opened.core, one.opened.listing
+                digests = tuple(item.sha256 for item in listing.records)
+                self.done.opened.append(Held(one.row.idx, core.rid, len(one.records), core.bytes_padded, digests))
+            else:
+                self.done.refused.append((one.row.idx, one.outcome, one.detail))
+                self._drop_part(one.row)
+
+    def _store(self, decided: Sequence[_Decided]) -> None:
+        node, held = self.node, [(one.opened, one.records) for one in decided if one.opened is not None]
+        if held:
+            node.blobs.keep(one.blob.root for one, _ in held if one.blob is not None)
+            node.keys.put_keys((one.core.rid, one.secret) for one, _ in held)
+            node.view.put_holdings(
+                (
+                    one.core.rid,
+                    zip(records, [item.marking for item in one.listing.records], strict=True),
+                    one.listing.markings,
+                )
+                for one, records in held
+            )
+        with node.db.transaction():
+            for one in decided:
+                node.db.set_outcome(one.row.log_id, one.row.idx, one.outcome, one.reason)
+
+    def _drop_part(self, row: InboxRow) -> None:
+        body = parse_body("release", self._entry(row).body) if row.kind == "release" else None
+        if isinstance(body, Release):
+            self.node.blobs.drop_part(body.sealed.blob)
+
+    def _entry(self, row: InboxRow) -> Entry:
+        """The entry, read with its neighbours: they are asked for next."""
+        first, near = self._near
+        if not first <= row.idx < first + len(near):
+            first = row.idx - row.idx % TILE_WIDTH
+            near = self.node.db.entries(row.log_id, first, first + TILE_WIDTH)
+            self._near = first, near
+        return parse_entry(near[row.idx - first])
 
 
-def _act(node: Ledger, row: InboxRow, entry: Entry) -> tuple[str, str] | None:
-    """Orders that only change what the fold says are applied by having been folded; others wait for persons."""
-    act = entry.body.get("act", "notice")
-    if act in ("return", "destroy"):
-        return None
-    node.db.set_outcome(row.log_id, row.idx, "applied", str(act))
-    return "applied", str(act)
+def _overdue(node: Ledger, row: InboxRow) -> bool:
+    """Whether a release has been here for a day by our own clock, whatever its author's `at` says."""
+    return row.kind == "release" and parse_time(node.now()) - parse_time(row.since) >= GIVE_UP
 
 
-def _open(node: Ledger, tree: Reader, validate: Validate, row: InboxRow, body: Release) -> Held | None:
+# One release
+
+
+def _open(node: Ledger, tree: Reader, row: InboxRow, body: Release) -> _Opened:
     core, sealed = body.core, body.sealed
     law = node.laws[core.agreement]
     limit = law.law.areas[core.area].max_bytes or 0
@@ -100,64 +255,83 @@ def _open(node: Ledger, tree: Reader, validate: Validate, row: InboxRow, body: R
         raise _RefusedError("too_large", f"{sealed.blob_bytes} bytes")
     if sealed.blob_bytes != sealed_bytes(core.bytes_padded):
         raise _RefusedError("bad_digest", "blob_bytes does not fit bytes_padded")
+    dek, salt = _unwrapped(node, tree, core, sealed)
+    blob = _fetch_blob(node, tree, sealed) if not node.blobs.holds(sealed.blob) else None
+    try:
+        plaintext = b"".join(unseal(_chunks(node, sealed, blob), chunk_count(sealed.blob_bytes), dek))
+    except CorruptionError:
+        raise
+    except VerificationError as fault:
+        raise _RefusedError("bad_digest", fault.detail) from None
+    listing, bodies = _unpack(core, plaintext, salt)
+    return _Opened(row, core, dek + salt, listing, bodies, blob)
+
+
+def _unwrapped(node: Ledger, tree: Reader, core: Core, sealed: Sealed) -> tuple[bytes, bytes]:
+    """Data key and salt from the key object that the entry names."""
     wrapped = tree.get(f"key/{core.rid}", MAX_KEY)
     if wrapped is None:
-        return None
+        raise _NotServedError("key")
     if hashlib.sha256(wrapped).hexdigest() != sealed.key_digest:
         raise CorruptionError("the key object is not the one the entry names", place=f"key/{core.rid}")
     private = node.keys.key(f"kem/{sealed.kem_key}")
     if private is None:
         raise _RefusedError("unopenable", "our sealing key is gone")
     try:
-        dek, salt = unwrap_key(sealed.suite, private, sealed.kem_key, core.rid, wrapped)
+        return unwrap_key(sealed.suite, private, sealed.kem_key, core.rid, wrapped)
     except VerificationError as fault:
         raise _RefusedError("unopenable", fault.detail) from None
-    if not node.blobs.holds(sealed.blob):
-        _fetch_blob(node, tree, sealed.blob, sealed.blob_bytes)
-    listing, bodies = _unpack(node, core, sealed.blob, dek, salt)
-    records = _validated(validate, core, bodies)
-    _check_markings(node, law, core, listing)
-    reason = first_fault(records, law.law, core.area)
-    if reason is not None:
-        raise _RefusedError("not_permitted", "a record is withheld or names what is withheld", reason)
-    node.keys.put_key(core.rid, dek + salt)
-    node.view.put_holding(
-        core.rid, zip(records, [item.marking for item in listing.records], strict=True), listing.markings
-    )
-    return Held(row.idx, core.rid, len(records), core.bytes_padded, tuple(item.sha256 for item in listing.records))
 
 
-def _fetch_blob(node: Ledger, tree: Reader, root: str, size: int) -> None:
-    """The ciphertext rests here under its root, every chunk verified before it was written."""
-    data = tree.get(f"leaves/{root}", 32 * chunk_count(size))
+def _fetch_blob(node: Ledger, tree: Reader, sealed: Sealed) -> Blob:
+    """The ciphertext is here, every chunk verified before it was written; a chunk once here is not asked for again."""
+    root, size = sealed.blob, sealed.blob_bytes
+    single = chunk_count(size) == 1  # the root of one leaf is that leaf
+    data = bytes.fromhex(root) if single else tree.get(f"leaves/{root}", 32 * chunk_count(size))
     if data is None:
-        raise PartnerError("the leaf hashes are not served", place=f"leaves/{root}")
-    leaves = check_leaves(data, root, size)
-
-    def make(write: Callable[[bytes], object]) -> Blob:
-        for number, leaf in enumerate(leaves):
-            length = min(CHUNK + TAG, size - number * (CHUNK + TAG))
-            chunk = tree.range(f"blob/{root}", number * (CHUNK + TAG), length)
-            if chunk is None:
-                raise PartnerError("the blob is not served", place=f"blob/{root}")
-            check_chunk(chunk, leaf, place=f"blob/{root} chunk {number}")
-            write(chunk)
-        return Blob(root, leaves, size)
-
-    node.blobs.write(make)
+        raise _NotServedError("blob")
+    blob = Blob(root, check_leaves(data, root, size), size)
+    with node.blobs.part(blob) as part:
+        for first, count in _runs(part.missing()):
+            start = SEALED_CHUNK * first
+            got = tree.range(f"blob/{root}", start, min(SEALED_CHUNK * count, size - start))
+            if got is None:
+                raise _NotServedError("blob")
+            for number in range(count):
+                part.put(first + number, got[SEALED_CHUNK * number : SEALED_CHUNK * (number + 1)])
+    return blob
 
 
-def _unpack(node: Ledger, core: Core, root: str, dek: bytes, salt: bytes) -> tuple[payload.Listing, list[bytes]]:
-    """The payload's list and bodies; a refusing outcome unless they are exactly what the core commits to."""
-    leaves = node.blobs.leaves(root)
-    count = len(leaves) // 32
-    for number, chunk in enumerate(node.blobs.chunks(root)):
-        if leaf_hash(chunk) != leaves[32 * number : 32 * number + 32]:
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(first, count) of the runs into which sorted numbers fall, each short enough to be asked for at once."""
+    first = count = 0
+    for number in numbers:
+        if count and number == first + count and count < RANGE_CHUNKS:
+            count += 1
+            continue
+        if count:
+            yield first, count
+        first, count = number, 1
+    if count:
+        yield first, count
+
+
+def _chunks(node: Ledger, sealed: Sealed, part: Blob | None) -> Iterator[bytes]:
+    """The ciphertext as it rests here, whole or as a part; CorruptionError if a chunk was damaged at rest."""
+    root = sealed.blob
+    leaves = part.leaves if part is not None else check_leaves(node.blobs.leaves(root), root, sealed.blob_bytes)
+    chunks = node.blobs.part_chunks(root) if part is not None else node.blobs.chunks(root)
+    for number, chunk in enumerate(chunks):
+        if number < len(leaves) and leaf_hash(chunk) != leaves[number]:
             raise CorruptionError("a stored chunk is damaged", place=f"blobs/{root} chunk {number}")
+        yield chunk
+
+
+def _unpack(core: Core, plaintext: bytes, salt: bytes) -> tuple[payload.Listing, list[bytes]]:
+    """The payload's list and bodies; a refusing outcome unless they are exactly what the core commits to."""
+    if payload.content(salt, [plaintext]) != core.content or len(plaintext) != core.bytes_padded:
+        raise _RefusedError("bad_digest", "the plaintext is not the one that was approved")
     try:
-        plaintext = b"".join(unseal(node.blobs.chunks(root), count, dek))
-        if payload.content(salt, [plaintext]) != core.content or len(plaintext) != core.bytes_padded:
-            raise _RefusedError("bad_digest", "the plaintext is not the one that was approved")
         listing, bodies = payload.open_payload(plaintext)
     except FormatError as fault:
         raise _RefusedError("bad_format", fault.detail) from None
@@ -168,15 +342,26 @@ def _unpack(node: Ledger, core: Core, root: str, dek: bytes, salt: bytes) -> tup
     return listing, bodies
 
 
-def _validated(validate: Validate, core: Core, bodies: list[bytes]) -> list[Record]:
-    found = validate(core.format, bodies)
-    if isinstance(found, str):
-        raise _RefusedError("bad_format", "the area's validator refuses a record", found)
-    seen: dict[tuple[str, str], str] = {}
-    for record in found:
-        if seen.setdefault((record.id, record.version), record.sha256) != record.sha256:
-            raise _RefusedError("bad_format", "one version of an object with two contents", record.id)
-    return found
+# What is inside
+
+
+def _judge(node: Ledger, one: _Opened, found: list[Record] | str) -> _Decided:
+    """Received if every record is valid, may cross and is marked as its release says; else refused."""
+    law = node.laws[one.core.agreement]
+    try:
+        if isinstance(found, str):
+            raise _RefusedError("bad_format", "the area's validator refuses a record", found)
+        seen: dict[tuple[str, str], str] = {}
+        for record in found:
+            if seen.setdefault((record.id, record.version), record.sha256) != record.sha256:
+                raise _RefusedError("bad_format", "one version of an object with two contents", record.id)
+        _check_markings(node, law, one.core, one.listing)
+        reason = first_fault(found, law.law, one.core.area)
+        if reason is not None:
+            raise _RefusedError("not_permitted", "a record is withheld or names what is withheld", reason)
+    except _RefusedError as fault:
+        return _Decided(one.row, fault.outcome, fault.reason, fault.detail)
+    return _Decided(one.row, "received", "", opened=one, records=found)
 
 
 def _check_markings(node: Ledger, law: SignedAgreement, core: Core, listing: payload.Listing) -> None:

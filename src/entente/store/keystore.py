@@ -4,6 +4,7 @@ A short-lived backup of its own; deleting a row here and truncating the log is w
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -79,6 +80,12 @@ class Keystore(Database):
         """A record key (or machine key) rests encrypted under the node's key; the first one under a name stands."""
         nonce = os.urandom(12)
         self.run(_put_key, name=name, locked=nonce + self._node_cipher().encrypt(nonce, secret, name.encode()))
+
+    def put_keys(self, secrets: Iterable[tuple[str, bytes]]) -> None:
+        """Every record key of these (name, key) rests as `put_key` would have it, or none does."""
+        with self.transaction():
+            for name, secret in secrets:
+                self.put_key(name, secret)
 
     def key(self, name: str) -> bytes | None:
         """A record key, or None if it is not there (never made, or destroyed)."""

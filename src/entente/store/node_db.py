@@ -14,6 +14,7 @@ from entente.store import tables as t
 from entente.store.sqlite import Database, Row
 
 VERSION = 2
+AHEAD = "ahead"  # the kind of note that tells up to where entries rest ahead of a register's head, and their root
 
 _add_log = insert(t.log).prefix_with("OR IGNORE")
 _add_segment = insert(t.segment)
@@ -31,6 +32,9 @@ _read_segments = (
     .where(t.segment.c.place > bindparam("b_after"), t.segment.c.place < bindparam("b_end"))
     .order_by(t.segment.c.place)
 )
+_drop_segments = delete(t.segment).where(
+    t.segment.c.place >= bindparam("b_first"), t.segment.c.place < bindparam("b_end")
+)
 _head = select(t.log.c.size, t.log.c.root).where(t.log.c.log_id == bindparam("b_log"))
 _log_of = select(t.log.c.log_id).where(t.log.c.origin == bindparam("b_origin"))
 _note_upsert = upsert(t.note)
@@ -42,6 +46,7 @@ _put_note = _note_upsert.on_conflict_do_update(
 _get_note = select(t.note.c.size, t.note.c.root, t.note.c.data).where(
     t.note.c.log_id == bindparam("b_log"), t.note.c.kind == bindparam("b_kind")
 )
+_drop_note = delete(t.note).where(t.note.c.log_id == bindparam("b_log"), t.note.c.kind == bindparam("b_kind"))
 _put_agreement = insert(t.agreement).prefix_with("OR IGNORE")
 _agreements = select(t.agreement.c.data)
 _put_draft = insert(t.draft)
@@ -71,6 +76,11 @@ _journal_count = select(func.count()).select_from(t.journal)
 _add_inbox = insert(t.inbox)
 _pending = (
     select(t.inbox).where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.outcome.is_(None)).order_by(t.inbox.c.idx)
+)
+_pending_indices = (
+    select(t.inbox.c.idx)
+    .where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.outcome.is_(None))
+    .order_by(t.inbox.c.idx)
 )
 _intents = (
     select(t.inbox.c.idx, t.inbox.c.outcome)
@@ -176,14 +186,47 @@ class NodeDb(Database):
 
         Raises: StateError if the register is not at `old` any more (the fence); roll back and read again.
         """
-        for start, count in segments(old, len(entries)):
-            data = pack(entries[start - old : start - old + count])
-            self.run(_add_segment, place=t.place(log_id, start), count=count, data=data)
+        self._put_segments(log_id, old, entries)
         data = b"".join(sorted(bytes.fromhex(rid) + idx.to_bytes(8, "big") for rid, idx in rids))
         if data:
             self.run(_add_rids, place=t.place(log_id, old), data=data)
-        if self.run(_move_head, b_log=log_id, b_old=old, b_size=old + len(entries), b_root=root) != 1:
+        self._move_head(log_id, old, old + len(entries), root)
+
+    def _put_segments(self, log_id: int, start: int, entries: Sequence[bytes]) -> None:
+        for first, count in segments(start, len(entries)):
+            data = pack(entries[first - start : first - start + count])
+            self.run(_add_segment, place=t.place(log_id, first), count=count, data=data)
+
+    def _move_head(self, log_id: int, old: int, size: int, root: str) -> None:
+        if self.run(_move_head, b_log=log_id, b_old=old, b_size=size, b_root=root) != 1:
             raise StateError("another writer moved the register", remedy="Try again.")
+
+    # Entries that rest ahead of a register's head: proven, but of no effect until the head moves over them
+
+    def ahead(self, log_id: int) -> NoteRow | None:
+        """Up to which size entries rest ahead of the head, and the root there; None if none do."""
+        note = self.get_note(log_id, AHEAD)
+        return note if note is not None and note.size > self.head(log_id)[0] else None
+
+    def put_ahead(self, log_id: int, entries: Sequence[bytes], root: str) -> None:
+        """Inside a transaction: entries follow what rests ahead, and give this root; the head does not move."""
+        before = self.ahead(log_id)
+        start = before.size if before is not None else self.head(log_id)[0]
+        self._put_segments(log_id, start, entries)
+        self.put_note(log_id, AHEAD, NoteRow(start + len(entries), root, b""))
+
+    def take_ahead(self, log_id: int, last: Sequence[bytes], root: str) -> None:
+        """Inside a transaction: the head moves over all that rests ahead, and over the `last` entries after it."""
+        before, size = self.ahead(log_id), self.head(log_id)[0]
+        start = before.size if before is not None else size
+        self._put_segments(log_id, start, last)
+        self._move_head(log_id, size, start + len(last), root)
+
+    def drop_ahead(self, log_id: int) -> None:
+        """Inside a transaction: nothing rests ahead of the head."""
+        first = t.place(log_id, self.head(log_id)[0])
+        self.run(_drop_segments, b_first=first, b_end=t.place(log_id + 1, 0))
+        self.run(_drop_note, b_log=log_id, b_kind=AHEAD)
 
     def entries(self, log_id: int, first: int = 0, end: int | None = None) -> list[bytes]:
         """The entries from `first` up to, not including, `end`."""
@@ -316,6 +359,10 @@ class NodeDb(Database):
     def pending(self, log_id: int) -> list[InboxRow]:
         """Entries without an outcome, in order."""
         return [_inbox(row) for row in self.all(_pending, b_log=log_id)]
+
+    def pending_indices(self, log_id: int) -> list[int]:
+        """The indices of entries without an outcome, in order."""
+        return [int(row[0]) for row in self.all(_pending_indices, b_log=log_id)]
 
     def intents(self, log_id: int) -> list[tuple[int, str]]:
         """(index, outcome) of what has an outcome and is not answered yet."""

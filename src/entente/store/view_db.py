@@ -30,6 +30,9 @@ _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
 _get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
 
 
+Holding = tuple[str, Iterable[tuple[Record, int]], Iterable[Marking]]  # a place, its records with marking, markings
+
+
 class Thing(msgspec.Struct, frozen=True):
     """One object version as people see it; `marking` indexes its holding's markings."""
 
@@ -49,25 +52,33 @@ class ViewDb(Database):
 
     def put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
         """The records of a place can be listed and read; idempotent by place."""
+        self.put_holdings([(place, records, markings)])
+
+    def put_holdings(self, holdings: Iterable[Holding]) -> None:
+        """The records of all these places can be listed and read; idempotent by place."""
         with self.transaction():
-            self.run(_drop_things, b_place=place)
-            rows = [
-                {
-                    "place": place,
-                    "number": number,
-                    "id": record.id,
-                    "type": record.type,
-                    "version": record.version,
-                    "title": record.title,
-                    "sha256": record.sha256,
-                    "marking": marking,
-                    "data": record.data,
-                }
-                for number, (record, marking) in enumerate(records)
-            ]
-            self.run_many(_add_thing, rows)
-            marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in markings])
-            self.run(_put_holding, place=place, markings=marks, count=len(rows))
+            for place, records, markings in holdings:
+                self._put_holding(place, records, markings)
+
+    def _put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
+        self.run(_drop_things, b_place=place)
+        rows = [
+            {
+                "place": place,
+                "number": number,
+                "id": record.id,
+                "type": record.type,
+                "version": record.version,
+                "title": record.title,
+                "sha256": record.sha256,
+                "marking": marking,
+                "data": record.data,
+            }
+            for number, (record, marking) in enumerate(records)
+        ]
+        self.run_many(_add_thing, rows)
+        marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in markings])
+        self.run(_put_holding, place=place, markings=marks, count=len(rows))
 
     def things(self, place: str) -> list[Thing]:
         """The objects of a place, in order."""
