@@ -89,6 +89,22 @@ def key_list(folder: Path | None, *, as_json: bool) -> None:
     show(as_json, rows, text or "nobody is certified yet")
 
 
+@key.command("renew")
+@click.argument("what", type=click.Choice(["kem", "tls"]))
+@click.option("--authority", "authority_file", type=FILE, required=True, help="The authority's locked key.")
+@click.option("--authority-passphrase-file", type=FILE, required=True, help="What opens the authority's key.")
+@node_verb
+def key_renew(
+    what: str, authority_file: Path, authority_passphrase_file: Path, folder: Path | None, *, as_json: bool
+) -> None:
+    """Certify a new sealing key (kem, at least every 90 days) or a new TLS leaf key of this node."""
+    authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
+    with opened(folder) as node:
+        draft = setup.renew_kem(node, authority) if what == "kem" else setup.rotate_tls(node, authority)
+        (idx,) = node.append([draft])
+    show(as_json, {"idx": idx, "key": draft.body["key"]}, f"new {what} key, entry {idx}")
+
+
 @main.command()
 @click.argument("handle")
 @click.option("--roles", required=True, help="Comma-separated roles.")

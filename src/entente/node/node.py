@@ -158,8 +158,17 @@ class Node(Ledger):
             partner_ca = (self.folder / pair.PARTNER_CA).read_text()
         except FileNotFoundError:
             raise UsageError("the partner's CA is not known", remedy="Run `entente pair accept FILE`.") from None
-        tls.identity(self.keys, self.folder, self.party)
-        return tls.context(self.keys, self.folder, partner_ca, server=server)
+        leaf = self._leaf()
+        tls.identity(self.keys, self.folder, self.party, leaf=leaf)
+        return tls.context(self.keys, self.folder, partner_ca, server=server, leaf=leaf)
+
+    def _leaf(self) -> str:
+        """The name of the leaf key to show: the newest one of our register that the partner has cosigned."""
+        for fact in reversed(self.side.tls.values()):
+            name = tls.leaf_name(fact.key)
+            if fact.born < self.acknowledged() and fact.revoked_from is None and self.keys.key(name) is not None:
+                return name
+        return tls.FIRST
 
     def is_partner_leaf(self, key: str) -> bool:
         """Whether a TLS leaf key is the partner's: paired by hand or certified in its register, and not revoked."""

@@ -19,6 +19,7 @@ import msgspec
 from entente.account.acts import act_message
 from entente.errors import AgreementError, StateError, UsageError
 from entente.keys import ED25519, SUITE_ALGORITHM, Signer, SoftSigner, key_id, lock, new_kem, pae, unlock, verify
+from entente.node import tls
 from entente.node.ledger import Draft, Ledger
 from entente.register.entry import Sig
 from entente.register.tree import leaf_hash
@@ -213,11 +214,7 @@ def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> Sign
     if node.trees and node.side.size:
         raise StateError("the register has been founded already", place=node.side.origin)
     node.adopt_law(data)
-    suite = next((name for name in signed.law.suites if name in SUITE_ALGORITHM), None)
-    if suite is None:
-        raise AgreementError("none of its suites is known here", remedy=f"Known: {', '.join(SUITE_ALGORITHM)}.")
-    public, private = new_kem(suite)
-    node.keys.put_key(f"kem/{key_id(public)}", private)
+    public = _new_kem(node, signed)
     machine = {name: node.machine_signer(name).public for name in ("log", "mirror")}
     genesis: dict[str, object] = {
         "agreement": signed.hash,
@@ -234,6 +231,51 @@ def found(node: Ledger, data: bytes, envelope: bytes, authority: Signer) -> Sign
     drafts = [act(node, "genesis", genesis, authority, signed.hash), act(node, "adopt", adopt, authority, signed.hash)]
     node.append(drafts, agreement=signed.hash)
     return signed
+
+
+def _new_kem(node: Ledger, signed: SignedAgreement) -> str:
+    """A new sealing key's private half rests here; returns the public half."""
+    suite = next((name for name in signed.law.suites if name in SUITE_ALGORITHM), None)
+    if suite is None:
+        raise AgreementError("none of its suites is known here", remedy=f"Known: {', '.join(SUITE_ALGORITHM)}.")
+    public, private = new_kem(suite)
+    node.keys.put_key(f"kem/{key_id(public)}", private)
+    return public
+
+
+def renew_kem(node: Ledger, authority: Signer) -> Draft:
+    """A key entry to be, by which a new sealing key is certified for 90 days; the old one goes on until it expires."""
+    return _machine_key(node, "kem", _new_kem(node, node.law), KEM_DAYS, [authority])
+
+
+def rotate_tls(node: Ledger, authority: Signer) -> Draft:
+    """A key entry to be, by which a new TLS leaf key is certified.
+
+    It is shown to the partner once the partner has cosigned the entry; the one before is accepted until it expires.
+    """
+    signer = SoftSigner.generate()
+    node.keys.put_key(tls.leaf_name(signer.public), signer.seed)
+    signers: list[Signer] = [authority]
+    last = next(reversed(node.side.tls.values()), None)
+    if last is not None and last.revoked_from is None:
+        seed = node.keys.key(tls.leaf_name(last.key))
+        if seed is None:
+            raise StateError("the TLS key before is not held here", remedy="The authority must revoke it first.")
+        signers.append(SoftSigner(seed))
+    return _machine_key(node, "tls", signer.public, tls.LEAF_DAYS, signers)
+
+
+def _machine_key(node: Ledger, subject: str, key: str, days: int, signers: Sequence[Signer]) -> Draft:
+    body: dict[str, object] = {
+        "areas": [],
+        "key": key,
+        "nonce": nonce(),
+        "roles": [],
+        "subject": subject,
+        "until": time_text(node.clock() + timedelta(days=days)),
+    }
+    message = act_message("key", node.side.origin, node.law.hash, body)
+    return Draft("key", body, tuple(Sig(key_id(by.public), by.sign(message).hex()) for by in signers))
 
 
 def nonce() -> str:

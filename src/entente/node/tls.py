@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from entente.errors import KeyUnavailableError, VerificationError
-from entente.keys import ED25519, KeyText
+from entente.keys import ED25519, KeyText, key_id
 from entente.store.keystore import Keystore
 
 CA_DAYS = 3650
 LEAF_DAYS = 398
 RENEW_DAYS = 30
 SLACK = timedelta(minutes=5)
-_CA, _LEAF = "tls/ca", "tls/leaf"
+_CA, FIRST = "tls/ca", "tls/leaf"  # the names of private keys in keys.db; FIRST is the leaf of the pairing file
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -45,21 +45,29 @@ class Holder(NamedTuple):
     key: Ed25519PrivateKey
 
 
-def identity(keys: Keystore, folder: Path, party: str, now: datetime | None = None) -> Identity:
-    """This party's CA and leaf certificate stand in `folder`/tls, made or renewed if need be; the keys never change."""
+def leaf_name(key: str) -> str:
+    """The name under which the private half of a leaf key that stands in the register rests in keys.db."""
+    return f"tls/{key_id(KeyText(key))}"
+
+
+def identity(keys: Keystore, folder: Path, party: str, now: datetime | None = None, *, leaf: str = FIRST) -> Identity:
+    """This party's CA and leaf certificate stand in `folder`/tls, made or renewed if need be.
+
+    `leaf` names the leaf's key in keys.db: the one of the pairing file, or a later one of the register.
+    """
     moment = now or datetime.now(UTC)
-    for name in (_CA, _LEAF):
+    for name in (_CA, FIRST):
         if keys.key(name) is None:
             keys.put_key(name, os.urandom(32))
     place = folder / "tls"
     place.mkdir(mode=0o700, exist_ok=True)
     root = Holder(f"entente {party} private CA", _key(keys, _CA))
-    leaf = Holder(f"entente {party}", _key(keys, _LEAF))
+    end = Holder(f"entente {party}", _key(keys, leaf))
     if not (place / "ca.pem").is_file():
         _write(place / "ca.pem", certificate(root, root, moment, moment + timedelta(days=CA_DAYS), ca=True))
-    if not _fresh(place / "leaf.pem", moment):
-        _write(place / "leaf.pem", certificate(leaf, root, moment, moment + timedelta(days=LEAF_DAYS)))
-    return Identity((place / "ca.pem").read_text(), _text(leaf.key.public_key()))
+    if not _fresh(place / "leaf.pem", end.key, moment):
+        _write(place / "leaf.pem", certificate(end, root, moment, moment + timedelta(days=LEAF_DAYS)))
+    return Identity((place / "ca.pem").read_text(), _text(end.key.public_key()))
 
 
 def certificate(
@@ -88,7 +96,7 @@ def certificate(
     return built.sign(signer, None)
 
 
-def context(keys: Keystore, folder: Path, partner_ca: str, *, server: bool) -> ssl.SSLContext:
+def context(keys: Keystore, folder: Path, partner_ca: str, *, server: bool, leaf: str = FIRST) -> ssl.SSLContext:
     """A TLS 1.3 context that shows our leaf and accepts only what the partner's CA signed.
 
     Names in certificates are not looked at: the CA is the partner's own, and the leaf's key is pinned by the caller.
@@ -101,12 +109,12 @@ def context(keys: Keystore, folder: Path, partner_ca: str, *, server: bool) -> s
     if server:
         made.num_tickets = 0  # every connection shows its certificate anew
     password = os.urandom(32).hex()
-    leaf = _key(keys, _LEAF)
+    private = _key(keys, leaf)
     with tempfile.TemporaryDirectory(dir=folder / "tmp") as place:  # OpenSSL wants a file: it gets one that is locked
         path = Path(place) / "leaf.key"
         path.touch(mode=0o600)
         path.write_bytes(
-            leaf.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode()))
+            private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode()))
         )
         made.load_cert_chain(folder / "tls" / "leaf.pem", path, password=password)
     return made
@@ -140,10 +148,11 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _fresh(path: Path, now: datetime) -> bool:
+def _fresh(path: Path, key: Ed25519PrivateKey, now: datetime) -> bool:
     if not path.is_file():
         return False
-    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc > now + timedelta(days=RENEW_DAYS)
+    held = x509.load_pem_x509_certificate(path.read_bytes())
+    return held.public_key() == key.public_key() and held.not_valid_after_utc > now + timedelta(days=RENEW_DAYS)
 
 
 def _write(path: Path, made: x509.Certificate) -> None:
