@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from entente.errors import RefusedError
+from entente.keys import SoftSigner
 from entente.node import pair as pairing
 from entente.node import setup, tls
+from entente.node.node import Node
 from entente.node.serve_partner import Listener
 from entente.node.wire import WireTree
 from lab.pair import Pair, sighted
@@ -14,7 +18,7 @@ from lab.pair import Pair, sighted
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
-def authority(pair: Pair, code: str) -> setup.SoftSigner:
+def authority(pair: Pair, code: str) -> SoftSigner:
     return pair.template.authorities[code]
 
 
@@ -69,13 +73,12 @@ def test_a_new_leaf_key_is_shown_once_the_partner_has_cosigned_it(pair: Pair) ->
     assert len(set(shown)) == 3
 
 
-def leaf_of(node: object) -> str:
+def leaf_of(node: Node) -> str:
     """The public key of the leaf that the node would show now."""
-    assert isinstance(node, pairing.Ledger)
-    node.tls_context(server=True)  # type: ignore[attr-defined]
+    node.tls_context(server=True)
     return public_key(node.folder / "tls" / "leaf.pem")
 
 
 def public_key(path: Path) -> str:
-    der = tls.x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(tls.Encoding.DER)
+    der = x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
     return tls.check_peer(der, lambda _: True)
