@@ -53,7 +53,7 @@ def test_a_new_leaf_key_is_shown_once_the_partner_has_cosigned_it(pair: Pair) ->
         other = ends[node.partner]
         data = pairing.own_pairing(other, "https://127.0.0.1:1")
         node.settings = pairing.accept_pairing(node.folder, node.law.hash, data, tree=node.settings.partner_tree)
-    shown = []
+    shown: list[str] = []
     for turn in range(3):
         if turn:
             pair.a.append([setup.rotate_tls(pair.a, authority(pair, pair.a.party))])

@@ -14,7 +14,7 @@ from entente.account.acts import Release
 from entente.account.judge import OnRelease
 from entente.account.state import ReleaseFact
 from entente.account.view import view_for
-from entente.errors import BehindError, StateError
+from entente.errors import BehindError, StateError, StoreError
 from entente.keys import verify
 from entente.node.stores import SIGNED, Stores
 from entente.register.checkpoint import Checkpoint, cosign_checkpoint, open_mirror, sign_checkpoint
@@ -68,7 +68,14 @@ class Ledger(Stores):
     def finishing(self) -> Iterator[None]:
         """What fails inside (a full disk, say) stands in node.db already: the next act or opening finishes it first."""
         late, self.half_done = self.half_done, True
-        yield
+        try:
+            yield
+        except (StoreError, OSError) as fault:
+            raise StoreError(
+                f"the act stands in the register, but could not be signed or published yet: {fault}",
+                place=str(self.folder),
+                remedy="Free the disk; the next act, or the next opening of the node, finishes it.",
+            ) from None
         self.half_done = late
 
     def finish_late(self) -> None:
