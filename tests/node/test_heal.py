@@ -108,7 +108,7 @@ def test_node_that_lost_its_heads_waits_for_the_partner(folder: Path) -> None:
     node.close()
 
 
-def test_nobody_has_the_rest_means_read_only(folder: Path) -> None:
+def test_nobody_has_the_rest_means_read_only_until_our_own_served_tree_is_found_again(folder: Path) -> None:
     backup = (folder / "IND" / "node.db").read_bytes()
     first, second = opened(folder, "IND"), opened(folder, "KOR")
     people = json.loads((folder / "demo.json").read_bytes())["IND"]["users"]
@@ -124,10 +124,27 @@ def test_nobody_has_the_rest_means_read_only(folder: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         (folder / "IND" / f"node.db{suffix}").unlink(missing_ok=True)
     (folder / "IND" / "node.db").write_bytes(backup)
+    held = folder / "served-whole"
+    served.rename(held)
+    shutil.copytree(folder / "served-before", served)  # restored from the same backup
     node = opened(folder, "IND")
     with pytest.raises(Exception, match="epoch"):
         node.pull()
     with pytest.raises(FrozenError):
         node.check_may_sign()
+    node.close()
+    shutil.rmtree(served)
+    held.rename(served)  # what was served is found again: it is proven by our own signature
+    node = opened(folder, "IND")
+    node.pull()
+    node.check_may_sign()
+    fact = node.side.release(draft.rid)
+    assert fact is not None
+    second.pull()
+    node.pull()
+    second.pull()
+    second.answer()
+    node.pull()
+    assert node.state_of(fact) == "received"
     node.close()
     second.close()

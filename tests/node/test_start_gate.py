@@ -123,6 +123,7 @@ def test_a_node_that_lost_its_last_entries_before_the_partner_had_them_stays_rea
     """
     saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
     pair.release(pair.a)
+    shutil.rmtree(pair.a.folder / "served")  # the disk was lost
     put_back(pair, "IND", "node.db", saved=saved)
     for _ in range(2):
         with pytest.raises(EntenteError):
@@ -136,6 +137,7 @@ def test_a_partner_without_our_entries_leaves_the_older_node_read_only(pair: Pai
     saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
     pair.release(pair.a)
     pair.exchange()
+    shutil.rmtree(pair.a.folder / "served")  # the disk was lost
     put_back(pair, "IND", "node.db", saved=saved)
     for pattern in ("mirror/checkpoint", "mirror/tile/*", "own/checkpoint", "*"):
         with pytest.raises(EntenteError):

@@ -6,15 +6,16 @@ Source: design core-spec, Receiver and Bootstrap.
 """
 
 from bisect import bisect_left
+from contextlib import suppress
 
 import msgspec
 
-from entente.errors import BehindError, FormatError
+from entente.errors import BehindError, CorruptionError, FormatError
 from entente.node.heal import heal
 from entente.node.ledger import Ledger, mirror_name
 from entente.node.mirror import MAX_NOTE, behind, contradiction, pull_register, read_bundle
 from entente.node.receive import Held, Validate, open_pending
-from entente.node.served import Reader
+from entente.node.served import FolderTree, Reader
 from entente.node.stores import CLOCK_SLACK_S
 from entente.register import note as notes
 from entente.register.checkpoint import Checkpoint, open_mirror, open_own
@@ -46,6 +47,9 @@ def pull(
     Raises: PartnerError (away: what came before is kept, try later), CorruptionError (fetch again), BehindError (the
     partner shows less than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
     """
+    if node.healable and node.knows_heads():
+        with suppress(BehindError, CorruptionError):
+            heal_own(node)
     if node.healable:
         heal_from(node, tree)
     if node.clock_doubt:
@@ -76,9 +80,8 @@ def pull_mirror(node: Ledger, tree: Reader) -> None:
         return
     cosigner = mirror_name(node.law.law.id, other.party)
     head = open_mirror(data, own.origin, own.log_key, cosigner, other.mirror_key).checkpoint
-    parsed = notes.parse(data)
     if head.size > node.trees[node.party].size:
-        node.remember_own(head, notes.Note(text=parsed.text, lines=parsed.lines[:1]).encode())
+        node.remember_own(head, _own_line(data))
         heal_from(node, tree)
     if node.trees[node.party].root(head.size) != head.root:
         signed = node.head_of(node.party)
@@ -100,6 +103,30 @@ def confirm_clock(node: Ledger, tree: Reader) -> None:
     ours = shown.checkpoint.size <= held.size and held.root(shown.checkpoint.size) == shown.checkpoint.root
     if ours and abs(node.clock().timestamp() - shown.time_s) <= CLOCK_SLACK_S:
         node.trust()
+
+
+def heal_own(node: Ledger) -> dict[str, int]:
+    """What our own served tree still holds comes back, as far as we once signed and cosigned it; see `heal`.
+
+    Only where heads.db tells how far that was: a lost heads.db needs the partner's word.
+    """
+    tree = FolderTree(node.served.folder)
+    own, other = node.side, node.other_side
+    heads = {}
+    shown, mirrored = tree.get("own/checkpoint", MAX_NOTE), tree.get("mirror/checkpoint", MAX_NOTE)
+    if shown is not None and own.log_key is not None:
+        heads[own.party] = ("own", open_own(shown, own.origin, own.log_key), shown)
+    if mirrored is not None and other.log_key is not None and own.mirror_key is not None:
+        cosigner = mirror_name(node.law.law.id, own.party)
+        head = open_mirror(mirrored, other.origin, other.log_key, cosigner, own.mirror_key).checkpoint
+        heads[other.party] = ("mirror", head, _own_line(mirrored))
+    return heal(node, heads, lambda prefix, party, to: _after(tree, prefix, node.trees[party].size, to.size))
+
+
+def _own_line(data: bytes) -> bytes:
+    """A cosigned note as the log itself had signed it."""
+    parsed = notes.parse(data)
+    return notes.Note(text=parsed.text, lines=parsed.lines[:1]).encode()
 
 
 def heal_from(node: Ledger, tree: Reader) -> dict[str, int]:

@@ -228,6 +228,10 @@ class Stores(ABC):
                 if note is not None and note.size <= tree.size and tree.root(note.size).hex() == note.root:
                     self.heads.swap(name, None, Head(note.size, note.root, note.data))
 
+    def knows_heads(self) -> bool:
+        """Whether heads.db knows a head of both registers."""
+        return all(self.heads.get(name) is not None for name, _ in self._head_names())
+
     def head_of(self, party: str) -> Head | None:
         """The last head of this party's register that this node signed or cosigned."""
         names = {owner: name for name, owner in self._head_names()}
