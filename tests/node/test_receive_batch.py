@@ -165,16 +165,18 @@ def test_a_refused_release_takes_no_blob_from_another(pair: Pair, cheat: Cheat, 
     assert parts(pair.b) == []
 
 
-def test_what_cannot_be_stored_waits_and_its_neighbours_are_received(pair: Pair, cheat: Cheat) -> None:
+@pytest.mark.parametrize("where", ["the blob", "its part"])
+def test_what_cannot_be_stored_waits_and_its_neighbours_are_received(pair: Pair, cheat: Cheat, where: str) -> None:
     """Something stands in the way of one blob: its release waits, for longer than a day too: it is our own fault."""
     made = releases(cheat, "one", "two", "three")
-    obstacle = pair.b.blobs.path(made[1].sealed.blob)
+    root = made[1].sealed.blob
+    obstacle = pair.b.blobs.path(root) if where == "the blob" else pair.b.blobs.part_path(root)
     obstacle.mkdir()
     pulled = pair.b.pull(cheat.publish())
     assert [idx for idx, _ in pulled.waiting] == [made[1].idx]
     assert outcomes(pair.b) == {made[0].idx: "received", made[2].idx: "received"}
     pair.clock.forward(hours=30)
-    pair.b.pull(cheat.tree)
+    assert [idx for idx, _ in pair.b.pull(cheat.tree).waiting] == [made[1].idx]
     assert made[1].idx not in outcomes(pair.b)
     obstacle.rmdir()
     pair.b.pull(cheat.tree)
@@ -318,9 +320,10 @@ def test_a_chunk_that_came_wrong_is_not_kept(pair: Pair, cheat: Cheat) -> None:
     """The third chunk of the way is damaged: two are kept, and the next pull begins with the third."""
     made = large(cheat)
     pair.b.pull(Tampered(cheat.publish(), ("blob/*", flip(2 * SEALED_CHUNK + 5))))
+    assert pair.b.blobs.part_path(made.sealed.blob).stat().st_size == 2 * SEALED_CHUNK
     rest = Away(cheat.tree, "never")
     pair.b.pull(rest)
-    assert rest.ranges[0][0] == 2 * SEALED_CHUNK
+    assert [start // SEALED_CHUNK for start, _ in rest.ranges] == [2, 3, 4, 5]
     assert outcomes(pair.b) == {made.idx: "received"}
 
 

@@ -193,7 +193,7 @@ class _Group:
             self._store(decided)
         except StoreError as fault:
             if len(decided) == 1:
-                self.put_off(decided[0].row, fault)
+                self.done.waiting.append((decided[0].row.idx, f"{fault.title}: {fault.detail}"))
                 return
             for one in decided:
                 self._commit([one])

@@ -29,7 +29,7 @@ rid_index = Table(  # one row a batch: sorted (32-byte rid, u64 index); a row a 
     Column("place", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
-note = Table(  # signed notes as received or made: kind is signed, partner or cosigned
+note = Table(  # signed notes as received or made; the kinds are named in node/ledger.py and node/stores.py
     "note",
     node,
     Column("log_id", Integer, ForeignKey("log.log_id"), primary_key=True),
