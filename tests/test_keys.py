@@ -336,10 +336,10 @@ def test_a_wrapped_object_must_hold_64_bytes() -> None:
 @pytest.mark.parametrize(
     ("suite", "key"),
     [
-        (X25519_SUITE, new_kem(HYBRID_SUITE)[0]),
-        (HYBRID_SUITE, new_kem(X25519_SUITE)[0]),
-        ("rot13", new_kem(X25519_SUITE)[0]),
-        (X25519_SUITE, SIGNER.public),
+        pytest.param(X25519_SUITE, new_kem(HYBRID_SUITE)[0], id="a hybrid key"),
+        pytest.param(HYBRID_SUITE, new_kem(X25519_SUITE)[0], id="a plain key for the hybrid suite"),
+        pytest.param("rot13", new_kem(X25519_SUITE)[0], id="no suite"),
+        pytest.param(X25519_SUITE, SIGNER.public, id="a signing key"),
         (X25519_SUITE, "x25519:"),
         pytest.param(X25519_SUITE, "x25519:" + "00" * 31 + "  "),
         pytest.param(X25519_SUITE, "x25519:" + "00" * 32),  # of low order

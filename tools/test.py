@@ -7,9 +7,10 @@
     ./run test lint                     ruff, the formatter, mypy, import rules, the lock
     ./run test all                      lint, the fast tests, the slow ones
 
-What follows the word goes to pytest: ./run test tests/register -k proof. After -- everything does.
+Without arguments the tests are spread over the processors. What follows the word goes to pytest: ./run test tests/register -k proof. After -- everything does.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -57,7 +58,8 @@ def lint() -> int:
 def tests(kind: str, args: list[str]) -> int:
     """Pytest's exit code for the tests of one kind ("" for the fast ones); none at all is a failure of most kinds."""
     args = [arg for index, arg in enumerate(args) if arg != "--" or "--" in args[:index]]
-    code = subprocess.run(module("pytest", "-m", kind or FAST, *args), cwd=ROOT, check=False).returncode
+    spread = [] if args else ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "worksteal"]
+    code = subprocess.run(module("pytest", "-m", kind or FAST, *spread, *args), cwd=ROOT, check=False).returncode
     if code == NOTHING_COLLECTED:
         print(f"No {kind or 'fast'} test was collected.", flush=True)
         return 0 if kind in MAY_BE_EMPTY else code

@@ -481,6 +481,7 @@ def older(pair: Pair, cheat: Cheat, tmp_path: Path) -> Node:
     pair.shut("KOR")
     for path in folder.glob("node.db*"):
         path.unlink()
+    shutil.rmtree(folder / "served")  # else our own tree would heal it
     shutil.copy(tmp_path / "node.db", folder)
     node = pair.open("KOR")
     assert node.frozen
