@@ -7,7 +7,8 @@
     ./run test lint                     ruff, the formatter, mypy, import rules, the lock
     ./run test all                      lint, the fast tests, the slow ones
 
-Without arguments the tests are spread over the processors. What follows the word goes to pytest: ./run test tests/register -k proof. After -- everything does.
+Without arguments the tests are spread over the processors. What follows the word goes to pytest:
+./run test tests/register -k proof. After -- everything does.
 """
 
 import os

@@ -120,6 +120,9 @@ def heal_own(node: Ledger) -> dict[str, int]:
         cosigner = mirror_name(node.law.law.id, own.party)
         head = open_mirror(mirrored, other.origin, other.log_key, cosigner, own.mirror_key).checkpoint
         heads[other.party] = ("mirror", head, _own_line(mirrored))
+    heads = {party: found for party, found in heads.items() if found[1].size > node.trees[party].size}
+    if not heads:
+        return {}
     return heal(node, heads, lambda prefix, party, to: _after(tree, prefix, node.trees[party].size, to.size))
 
 
