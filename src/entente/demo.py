@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -40,7 +41,7 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
     demo = None
     end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: _interrupt(end))
+        signal.signal(number, _interrupt)
     try:
         make_folder(place)
         demo = Demo(
@@ -57,6 +58,8 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
         if as_json:
             click.echo(json.dumps(demo.result, ensure_ascii=False, sort_keys=True))
         if not once:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: end.set())
             end.wait()
     except EntenteError as fault:
         click.echo(fault.explain(), err=True)
@@ -71,11 +74,8 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
     sys.exit(code)
 
 
-def _interrupt(end: threading.Event) -> None:
-    """The first Ctrl-C ends a demo that only waits; one that is at work is interrupted."""
-    if end.is_set():
-        return
-    end.set()
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A demo at work is interrupted, also by SIGTERM: what it started is ended."""
     raise KeyboardInterrupt
 
 

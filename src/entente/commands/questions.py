@@ -130,10 +130,10 @@ def _worker_lines(worker: State | None) -> list[str]:
         return ["  no worker has run here (`entente serve`)"]
     lines = [
         f"  worker: {worker.doing}, process {worker.pid}, {worker.rounds} rounds since {worker.since}",
-        f"  partner last reached {worker.last_contact or 'never'}; {worker.wire_faults} broken reads",
+        f"  partner last reached {worker.last_contact or 'never'}; broken reads: {worker.wire_faults}",
     ]
     if worker.listening:
-        lines.append(f"  serves at {worker.listening}; {worker.turned_away} connections turned away")
+        lines.append(f"  serves at {worker.listening}; connections turned away: {worker.turned_away}")
     if worker.fault:
         lines.append(click.style(f"  {worker.failures} faults in a row: {worker.fault}", fg="yellow"))
     return lines
