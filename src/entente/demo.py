@@ -69,6 +69,8 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
     except KeyboardInterrupt:
         code = 130
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a process behind
         if demo is not None:
             demo.close()
     sys.exit(code)
