@@ -1,30 +1,44 @@
-"""Two nodes as two processes over mutual TLS on loopback: a large bundle, and a thousand small releases.
+"""Two nodes as two processes over mutual TLS on loopback: a large bundle, small releases, a register of a million.
 
 The nodes are those of the demo, each served by a process of its own that looks at the other every 0.2 s and at once
 after news. What is timed for the bundle: import, propose, approve, dispatch, until the sender's own register shows the
 answer. For the small releases: from dispatch (all are approved by then; one object each) until the sender shows the
 last answer. Memory is VmHWM of each serving process, its validator's child apart.
+
+The register holds answers of 340 bytes, the cheapest valid entries there are; each round a receiver that has nothing
+yet runs `entente pull` as a process (its start of about half a second is in the figure): tiles, bundles, hashes, the
+fold, one cosignature, the mirror published. The floor reads the same bundles from the disk, hashes the leaves and the
+tree, and stores them in one file.
 """
 
+import contextlib
 import json
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.crossing import BUNDLES, _status
-from bench.measure import Result, Skipped, result
+from bench.measure import Result, Skipped, rates, result, take_turns
 from entente.cast import AUTHOR_AND_APPROVERS, SAMPLES, Side, area_for, make_side, marking_map
 from entente.keys import SoftSigner
 from entente.node import setup
+from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.propose import Wish
+from entente.register.tiles import split
+from entente.register.tree import Tree, leaf_hashes
 from entente.stage import Stage
 from entente.treaty.agreement import parse_agreement
 
 ROUNDS = 5
 SMALL = 1000
+LONG, BATCH = 1_000_000, 8192
 AGREEMENT = SAMPLES / "india-korea.toml"
 
 
@@ -36,6 +50,7 @@ def run() -> Iterator[Result | Skipped]:
     else:
         yield Skipped("enterprise-attack over TLS", f"{path} is not there")
     yield from _small()
+    yield from _register()
 
 
 def _bundle(path: Path) -> Iterator[Result]:
@@ -76,23 +91,88 @@ def _small() -> Iterator[Result]:
     yield result(f"{SMALL} small releases, the dispatch alone", "s", statistics.median(waits))
 
 
+def _register() -> Iterator[Result]:
+    """One sender with a long register; each round a receiver that has not begun."""
+    with tempfile.TemporaryDirectory(prefix="entente-bench-") as name:
+        folder = Path(name)
+        sides = _sides(folder)
+        node = sides[0].node
+        origin = node.other_side.origin
+        for first in range(0, LONG, BATCH):
+            spans = ([n, n + 1] for n in range(first, min(first + BATCH, LONG)))
+            named = ({"origin": origin, "spans": [span]} for span in spans)
+            node.append(Draft("answer", {"outcome": "received", "re": each, "witnesses": []}) for each in named)
+        stage = Stage(folder, *sides)
+        for side in sides:
+            side.node.close()
+        stage.serve(sides[0].code)
+        begun = folder / "begun"
+        shutil.copytree(sides[1].node.folder, begun)
+        bundles = node.folder / "served" / "own" / "tile" / "entries"
+        paths = sorted(path for path in bundles.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in paths) / 1e6
+        heights: list[float] = []
+
+        def ours() -> float:
+            place = folder / "receiver"
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(begun, place)
+            began = time.perf_counter()
+            with subprocess.Popen(
+                [sys.executable, "-m", "entente", "pull", "--node", str(place)], stdout=subprocess.DEVNULL
+            ) as process:  # noqa: S603
+                peak = 0.0
+                while process.poll() is None:
+                    with contextlib.suppress(OSError, KeyError):
+                        peak = _status(process.pid)["VmHWM"]
+                    time.sleep(0.01)
+            if process.returncode:
+                raise RuntimeError("the pull failed")
+            heights.append(peak)
+            return time.perf_counter() - began
+
+        def floor() -> float:
+            began = time.perf_counter()
+            tree = Tree()
+            with (folder / "floor").open("wb") as file:
+                for path in paths:
+                    data = path.read_bytes()
+                    width = int(path.name) if path.parent.suffix == ".p" else 256
+                    tree.append(leaf_hashes(split(data, width)))
+                    file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            return time.perf_counter() - began
+
+        seconds = take_turns({"value": ours, "floor": floor}, rounds=ROUNDS)
+        stage.stop()
+        yield rates(f"pulling a register of {LONG} entries", "entries/s", LONG, seconds)
+        yield result("the same", "MB/s", size / seconds["value"], floor=size / seconds["floor"])
+        yield result("memory of the pulling process", "MB", statistics.median(heights[1:]))
+
+
 def _stage(folder: Path) -> Stage:
     """Both nodes founded, paired, served, level."""
-    raw = AGREEMENT.read_bytes()
-    law = parse_agreement(raw).law
-    authorities = {code: SoftSigner.generate() for code in law.parties}
-    data = setup.with_authorities(raw, {code: own.public for code, own in authorities.items()})
-    envelope = setup.sign_agreement(data, list(authorities.values()))
-    sides = [
-        make_side(folder, law, code, names, authorities[code], data=data, envelope=envelope)
-        for code, names in zip(law.parties, AUTHOR_AND_APPROVERS, strict=True)
-    ]
+    sides = _sides(folder)
     stage = Stage(folder, *sides)
     for side in sides:
         side.node.close()
     stage.start()
     stage.level()
     return stage
+
+
+def _sides(folder: Path) -> list[Side]:
+    """Both nodes founded and open."""
+    raw = AGREEMENT.read_bytes()
+    law = parse_agreement(raw).law
+    authorities = {code: SoftSigner.generate() for code in law.parties}
+    data = setup.with_authorities(raw, {code: own.public for code, own in authorities.items()})
+    envelope = setup.sign_agreement(data, list(authorities.values()))
+    return [
+        make_side(folder, law, code, names, authorities[code], data=data, envelope=envelope)
+        for code, names in zip(law.parties, AUTHOR_AND_APPROVERS, strict=True)
+    ]
 
 
 _signers: dict[str, SoftSigner] = {}

@@ -89,10 +89,15 @@ class Stage:
 
     def start(self) -> None:
         """Both processes serve and have reached each other; the nodes must be closed here."""
-        for code, side in self.sides.items():
-            self.servers[code] = Server(side.node.folder, self.folder / f"serve-{code}.log")
+        for code in self.sides:
+            self.serve(code)
         for server in self.servers.values():
             server.wait(lambda state: bool(state.last_contact), "reach the partner")
+
+    def serve(self, code: str) -> None:
+        """The process of one party is up and listens; its node must be closed here."""
+        server = self.servers[code] = Server(self.sides[code].node.folder, self.folder / f"serve-{code}.log")
+        server.wait(lambda state: bool(state.listening), "listen")
 
     def meet(self, fault: Fault) -> None:
         """The receiver's connection is broken off, and the next one meets the fault."""
