@@ -118,9 +118,8 @@ def _register() -> Iterator[Result]:
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(begun, place)
             began = time.perf_counter()
-            with subprocess.Popen(
-                [sys.executable, "-m", "entente", "pull", "--node", str(place)], stdout=subprocess.DEVNULL
-            ) as process:  # noqa: S603
+            command = [sys.executable, "-m", "entente", "pull", "--node", str(place)]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own module
                 peak = 0.0
                 while process.poll() is None:
                     with contextlib.suppress(OSError, KeyError):
