@@ -174,16 +174,16 @@ def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
 
     Raises: UsageError (not paired, or nowhere to listen), StateError (the listener answered a stranger).
     """
-    from entente.node.serve_partner import Listener  # noqa: PLC0415 - a tenth of a second that no other verb should pay
+    from entente.node.serve_partner import Listener, split_address  # noqa: PLC0415 - a tenth of a second that no other verb should pay
 
     node = worker.open()
     if node is None:
         return
     try:
         if listen:
-            host, _, port = listen.rpartition(":")
+            host, port = split_address(listen)
             worker.listener = Listener(
-                node.folder / "served", node.tls_context(server=True), worker.is_partner_leaf, host=host, port=int(port)
+                node.folder / "served", node.tls_context(server=True), worker.is_partner_leaf, host=host, port=port
             )
             worker.listener.start()
             worker.state.listening = worker.listener.url
