@@ -7,6 +7,7 @@ import pytest
 
 from entente import keys
 from lab.pair import Pair, Template, build
+from lab.tls import Ends, Party
 
 CHEAP = 2**5
 Make = Callable[..., Pair]
@@ -60,3 +61,15 @@ def pair(make_pair: Make) -> Pair:
 def either(make_pair: Make, request: pytest.FixtureRequest) -> Pair:
     """Two nodes under each sample in turn."""
     return make_pair(request.param)
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
+    """Two parties with a CA and a leaf each, who know each other's."""
+    folder = tmp_path_factory.mktemp("ends")
+    with pytest.MonkeyPatch.context() as cheap:
+        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        made = Ends(Party.made(folder / "ours", "ours"), Party.made(folder / "theirs", "theirs"), folder)
+    yield made
+    made.ours.close()
+    made.theirs.close()

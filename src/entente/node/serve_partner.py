@@ -7,12 +7,14 @@ Source: design core-spec, Served tree; RFC 9110 (Range).
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,14 @@ from entente.node.tls import check_peer
 from entente.register.tiles import parse_path
 
 MAX_CONNECTIONS = 16
+MAX_STRANGERS = 64  # connections that have not shown yet whose they are; each takes a quarter of a megabyte
 MAX_REQUEST_BYTES = 8192
 IDLE_S = 60.0
 REQUESTS_PER_S = 5000
 BURST = 20_000
 PIECE = 1 << 20
 START_S = 10.0
+STOP_S = 5
 _OBJECT = re.compile(r"(agreement|key|blob|leaves)/[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})")
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -66,18 +70,23 @@ class Application:
         """Answer one request. What is not served, not allowed and not known looks the same: 404, no body."""
         del receive
         method, path = scope["method"], scope["path"]
+        plain = scope["raw_path"] == path.encode() and not scope["query_string"]
         if not self.bucket.take():
             await _say(send, 429, {"retry-after": "1"})
         elif method not in ("GET", "HEAD"):
             await _say(send, 405, {"allow": "GET, HEAD"})
-        elif scope["query_string"] or not is_served(path[1:]):
+        elif not plain or not is_served(path[1:]):
             await _say(send, 404)
         else:
             wanted = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"range"), "")
             await self._file(path[1:], wanted, send, body=method == "GET")
 
     async def _file(self, path: str, wanted: str, send: Send, *, body: bool) -> None:
-        file = self.tree.open(path)
+        try:
+            file = self.tree.open(path)
+        except OSError:  # the disk, or too many open files: not for ever
+            await _say(send, 503, {"retry-after": "1"})
+            return
         if file is None:
             await _say(send, 404)
             return
@@ -144,55 +153,72 @@ class Listener:
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 """Go on only with a pinned leaf."""
                 super().connection_made(transport)  # type: ignore[arg-type]
-                self._asked = 0
-                self._alarm = self.loop.call_later(IDLE_S, self._too_long)
+                self._asked, self._leaf = 0, ""
+                self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
                 shown = transport.get_extra_info("ssl_object")
-                try:
-                    check_peer(shown.getpeercert(binary_form=True), allowed)
-                except (VerificationError, ValueError):
-                    listener.turned_away += 1
-                    self.transport.abort()
-                if len(self.connections) > MAX_CONNECTIONS:
-                    listener.turned_away += 1
-                    self.transport.abort()
+                with contextlib.suppress(VerificationError):
+                    self._leaf = check_peer(shown.getpeercert(binary_form=True), allowed)
+                if not self._leaf or len(self.connections) > MAX_CONNECTIONS:
+                    self._turn_away()
+                else:
+                    listener._door.admit(transport.get_extra_info("socket").fileno())  # noqa: SLF001 - a part of it
 
             def data_received(self, data: bytes) -> None:
-                """Take in no more than a request may have."""
+                """Take in no more than a request may have, and only while the leaf is a pinned one."""
                 self._asked += len(data)
                 if self._asked > MAX_REQUEST_BYTES:
                     self.transport.abort()
+                elif not self.transport.is_closing() and not allowed(self._leaf):
+                    self._turn_away()
                 elif not self.transport.is_closing():
                     super().data_received(data)
+
+            def send_400_response(self, msg: str) -> None:
+                """What is not HTTP is answered without a word of what reads it."""
+                del msg
+                self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                self.transport.close()
 
             def on_response_complete(self) -> None:
                 """The next request may begin."""
                 self._asked = 0
-                self._alarm.cancel()
-                self._alarm = self.loop.call_later(IDLE_S, self._too_long)
+                self._wind()
                 super().on_response_complete()
+
+            def resume_writing(self) -> None:
+                """The other end takes what is sent, so a long answer may take long."""
+                self._wind()
+                super().resume_writing()
 
             def connection_lost(self, exc: Exception | None) -> None:
                 """Nothing of the connection is left."""
                 self._alarm.cancel()
                 super().connection_lost(exc)
 
-            def _too_long(self) -> None:
+            def _wind(self) -> None:
+                self._alarm.cancel()
+                self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
+
+            def _turn_away(self) -> None:
+                listener.turned_away += 1
                 self.transport.abort()
 
-        self._socket = _bound(host, port)
-        self.host, self.port = host, int(self._socket.getsockname()[1])
+        self._door = _bound(host, port)
+        self.host, self.port = host, int(self._door.getsockname()[1])
         config = uvicorn.Config(
             Application(folder, bucket),
             http=Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # a partner that sends nonsense fills no log
             access_log=False,
+            backlog=2 * MAX_STRANGERS,
             server_header=False,
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=int(IDLE_S),
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=STOP_S,
             ssl_context_factory=lambda *_: context,
         )
         self._server = uvicorn.Server(config)
@@ -212,7 +238,12 @@ class Listener:
                 self.stop()
                 raise StateError("the listener did not come up", place=self.url)
             time.sleep(0.01)
-        if answers_strangers(self.host, self.port):
+        try:
+            answered = answers_strangers(self.host, self.port)
+        except OSError as fault:
+            self.stop()
+            raise StateError(f"nobody could try whether it refuses strangers: {fault}", place=self.url) from None
+        if answered:
             self.stop()
             raise StateError("it answered a connection without a certificate", place=self.url, remedy="Serve nothing.")
 
@@ -221,36 +252,79 @@ class Listener:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()
-        self._socket.close()
+        self._door.close()
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        await self._server.serve(sockets=[self._door])
+        for left in list(self._server.server_state.connections):  # the other end did not close in its turn
+            left.transport.abort()
+        await asyncio.sleep(0)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+class _Door(socket.socket):
+    """A listening socket with so many places for those who have not shown yet whose they are.
+
+    Where all are taken, whoever comes next gets the place of the oldest from the address that has taken the most: who
+    opens connections by the hundred and says nothing takes neither memory nor the partner's place.
+    """
+
+    def __init__(self, family: int, kind: int, protocol: int) -> None:
+        super().__init__(family, kind, protocol)
+        self._strangers: dict[int, tuple[socket.socket, str]] = {}
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As a socket does it."""
+        made, address = super().accept()
+        self._strangers = {number: held for number, held in self._strangers.items() if held[0].fileno() == number}
+        if len(self._strangers) >= MAX_STRANGERS:
+            crowd = Counter(place for _, place in self._strangers.values()).most_common(1)[0][0]
+            number = next(number for number, (_, place) in self._strangers.items() if place == crowd)
+            with contextlib.suppress(OSError):
+                self._strangers.pop(number)[0].shutdown(socket.SHUT_RDWR)
+        self._strangers[made.fileno()] = made, str(address[0])
+        return made, address
+
+    def admit(self, number: int) -> None:
+        """The connection with this file number is the partner's."""
+        self._strangers.pop(number, None)
+
+
+def split_address(listen: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT; UsageError if it is something else."""
+    host, _, port = listen.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and int(port[:6]) < 1 << 16):
+        raise UsageError("not HOST:PORT", place=listen[:200], remedy="Set another `listen` in node.json.")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _bound(host: str, port: int) -> _Door:
     """A bound socket that says it is TCP: only then does asyncio send small answers without delay."""
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    made = socket.socket(family, kind, socket.IPPROTO_TCP)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-    except OSError as fault:
-        made.close()
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = _Door(family, kind, socket.IPPROTO_TCP)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+        except OSError:
+            made.close()
+            raise
+    except (OSError, UnicodeError) as fault:
         raise UsageError(str(fault), place=f"{host}:{port}", remedy="Set another `listen` in node.json.") from None
     return made
 
 
 def answers_strangers(host: str, port: int) -> bool:
-    """Whether a connection without a certificate gets as much as one byte of an answer."""
+    """Whether a connection without a certificate gets as much as one byte of an answer; OSError if there is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # it asks as a stranger would, who trusts nobody and is trusted by nobody
-    try:
-        with (
-            socket.create_connection((host, port), timeout=START_S) as plain,
-            context.wrap_socket(plain) as sock,
-        ):
-            sock.sendall(b"GET /own/checkpoint HTTP/1.1\r\nHost: partner\r\n\r\n")
-            return bool(sock.recv(1))
-    except OSError:
-        return False
+    with socket.create_connection((host, port), timeout=START_S) as plain:
+        try:
+            with context.wrap_socket(plain) as sock:
+                sock.sendall(b"GET /own/checkpoint HTTP/1.1\r\nHost: partner\r\n\r\n")
+                return bool(sock.recv(1))
+        except OSError:
+            return False

@@ -6,9 +6,14 @@ Source: RFC 9110 (GET, Range); RFC 9112.
 """
 
 import http.client
+import os
+import re
+import select
+import socket
 import ssl
 import time
 from collections.abc import Callable
+from errno import EINPROGRESS
 from urllib.parse import urlsplit
 
 from entente.errors import FormatError, PartnerError, UsageError, VerificationError
@@ -17,12 +22,12 @@ from entente.node.tls import check_peer
 CONNECT_S = 10.0
 ANSWER_S = 30.0
 SLOWEST_BYTES_S = 65_536  # a partner that sends less than this is as good as away
-LOOK_UP_S = 0.5  # how often a waiting read looks whether it was interrupted
+LOOK_UP_S = 0.5  # how often whoever waits looks whether it was interrupted
 ATTEMPTS = 3
 PAUSE_S = 0.1
 MAX_PATIENCE_S = 30.0
-_OK, _PART, _MISSING, _GONE, _BUSY = 200, 206, 404, 410, (429, 503)
-_NET = (OSError, http.client.HTTPException)
+_OK, _PART, _MISSING, _GONE, _BEYOND, _BUSY = 200, 206, 404, 410, 416, (429, 503)
+_LENGTH = re.compile("[0-9]{1,18}").fullmatch
 
 
 class YieldedError(PartnerError):
@@ -32,24 +37,120 @@ class YieldedError(PartnerError):
     title = "Reading was interrupted"
 
 
+class _UnfitError(http.client.HTTPException):
+    """An answer that is not what was asked for. Its text is ours: what a partner says is not repeated to persons."""
+
+
+_NET = (OSError, http.client.HTTPException)
+
+
+class _Patience:
+    """Until when an answer is waited for, and whether the waiting was interrupted."""
+
+    def __init__(self, interrupted: Callable[[], bool]) -> None:
+        self.deadline = float("inf")
+        self._interrupted = interrupted
+        self._looked = float("-inf")
+
+    def start(self, seconds: float) -> None:
+        """There is so much time from now on."""
+        self.deadline = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """YieldedError if the waiting was interrupted."""
+        self._looked = time.monotonic()
+        if self._interrupted():
+            raise YieldedError("this node is needed for something else")
+
+    def left(self) -> float:
+        """How long to wait until asking again; TimeoutError past the deadline, YieldedError when interrupted.
+
+        It looks by the clock and not only when nothing comes: bytes that drip must not keep it from looking.
+        """
+        now = time.monotonic()
+        if now - self._looked >= LOOK_UP_S:
+            self.check()
+        if now >= self.deadline:
+            raise TimeoutError("too slow")
+        return min(self.deadline - now, LOOK_UP_S)
+
+
 class _TimedSocket(ssl.SSLSocket):
     """A socket whose whole answer has a deadline, however slowly its bytes drip, and whose waiting can be ended."""
 
-    deadline = float("inf")
-    interrupted: Callable[[], bool] = staticmethod(lambda: False)
+    patience: _Patience
 
     def recv_into(self, *args: object, **named: object) -> int:
         """As a socket does it; TimeoutError past the deadline, YieldedError when interrupted."""
         while True:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("too slow")
-            self.settimeout(min(left, LOOK_UP_S))
+            self.settimeout(self.patience.left())
             try:
                 return super().recv_into(*args, **named)  # type: ignore[arg-type]
             except TimeoutError:
-                if self.interrupted():
-                    raise YieldedError("this node is needed for something else") from None
+                continue
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the class above has it
+        """As a socket does it; TimeoutError past the deadline, YieldedError when interrupted."""
+        while True:
+            self.settimeout(self.patience.left())
+            try:
+                return super().do_handshake(block)
+            except TimeoutError:
+                continue
+
+
+class _Connection(http.client.HTTPSConnection):
+    """A connection that is made in its time, or until it is interrupted."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext, patience: _Patience) -> None:
+        super().__init__(host, port, context=context)
+        self._tls, self._patience = context, patience
+
+    def connect(self) -> None:
+        """TCP and TLS stand."""
+        plain = _dial(self.host, self.port, self._patience)
+        made = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock: _TimedSocket = made  # type: ignore[assignment]
+        self.sock.patience = self._patience
+        self._patience.start(CONNECT_S)
+        self.sock.do_handshake()
+
+
+def _dial(host: str, port: int, patience: _Patience) -> socket.socket:
+    """A TCP connection to the first of the host's addresses that answers; the last one's fault if none does."""
+    fault = OSError("no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        patience.start(CONNECT_S)
+        try:
+            sock.setblocking(False)  # noqa: FBT003 - as the module has it
+            code = sock.connect_ex(address)
+            while code == EINPROGRESS:
+                if select.select([], [sock], [], patience.left())[1]:
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException as found:
+            sock.close()
+            if not isinstance(found, OSError):
+                raise
+            fault = found
+        else:
+            return sock
+    raise fault
+
+
+def endpoint(url: str) -> tuple[str, int]:
+    """Host and port of a partner's URL; UsageError if it is not one."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port or 443
+    except ValueError:
+        host, port = "", 0
+    if not host or "@" in url or url.removesuffix("/") != f"https://{parts.netloc}":
+        raise UsageError("not a partner's URL", place=url[:200], remedy="Write https://HOST:PORT.")
+    return host, port
 
 
 class WireTree:
@@ -65,14 +166,12 @@ class WireTree:
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """Args: the base URL, our client context, which leaf keys are the partner's, and when to stop reading."""
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query:
-            raise UsageError("not a partner's URL", place=url[:200], remedy="Write https://HOST:PORT.")
-        self.url, self._allowed, self._interrupted, self._pause = url, allowed, interrupted, pause
-        self._host, self._port = parts.hostname, parts.port or 443
+        self.url, self._allowed, self._pause = url, allowed, pause
+        self._host, self._port = endpoint(url)
+        self._patience = _Patience(interrupted)
         self._context = context
         self._context.sslsocket_class = _TimedSocket
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection: _Connection | None = None
         self.faults: list[str] = []
         self.received = 0
 
@@ -91,73 +190,81 @@ class WireTree:
             self._connection = None
 
     def _ask(self, path: str, start: int | None, limit: int) -> bytes | None:
-        last = ""
-        for attempt in range(ATTEMPTS):
-            if self._interrupted():
-                raise YieldedError("this node is needed for something else")
-            if attempt:
-                self._pause(PAUSE_S * 2**attempt)
+        last, pause_s = "", 0.0
+        for attempt in range(1, ATTEMPTS + 1):
+            self._wait(pause_s)
+            pause_s = PAUSE_S * 2**attempt
             try:
-                status, data, patience = self._once(path, start, limit)
-            except YieldedError:
-                self.close()
-                raise
-            except (VerificationError, FormatError):
+                status, data, patience_s = self._once(path, start, limit)
+            except (YieldedError, VerificationError, FormatError):
                 self.close()
                 raise
             except _NET as fault:
                 self.close()
-                last = str(fault) or type(fault).__name__
+                last = _words(fault)
                 self.faults.append(f"{path}: {last}")
                 continue
             if status not in _BUSY:
                 return data
             last = "the partner asks for patience"
-            self._pause(min(patience, MAX_PATIENCE_S))
+            pause_s += min(patience_s, MAX_PATIENCE_S)
         raise PartnerError(last, place=f"{self.url}/{path}", remedy="Try again later; nothing is lost.")
+
+    def _wait(self, seconds: float) -> None:
+        """So much time has passed; YieldedError if it was interrupted."""
+        self._patience.check()
+        while seconds > 0:
+            self._pause(min(seconds, LOOK_UP_S))
+            seconds -= LOOK_UP_S
+            self._patience.check()
 
     def _once(self, path: str, start: int | None, limit: int) -> tuple[int, bytes | None, float]:
         connection = self._connect()
-        sock: _TimedSocket = connection.sock  # type: ignore[assignment]
-        sock.deadline = time.monotonic() + ANSWER_S + limit / SLOWEST_BYTES_S
+        self._patience.start(ANSWER_S + limit / SLOWEST_BYTES_S)
         headers = {} if start is None else {"Range": f"bytes={start}-{start + limit - 1}"}
         connection.request("GET", f"/{path}", headers=headers)
         answer = connection.getresponse()
-        size = self._size(answer, path)
+        size = _size(answer)
         wanted = answer.status == (_OK if start is None else _PART)
         if wanted and size > limit:
             raise FormatError(f"more than the {limit} bytes it may have", place=path)
         if size > limit:
-            raise http.client.HTTPException(f"status {answer.status} with {size} bytes")
+            raise _UnfitError(f"status {answer.status} with {size} bytes")
         data = answer.read(size)
         if len(data) != size:
-            raise http.client.IncompleteRead(data, size - len(data))
+            raise _UnfitError(f"{len(data)} of {size} bytes")
         self.received += size
         if answer.status in (_MISSING, _GONE):
             return answer.status, None, 0.0
         if answer.status in _BUSY:
             return answer.status, None, _patience(answer)
+        if answer.status == _BEYOND and start is not None:
+            return answer.status, b"", 0.0
         if not wanted or (start is not None and not _is_part(answer, start, size)):
-            raise http.client.HTTPException(f"status {answer.status} where {_OK if start is None else _PART} was due")
+            raise _UnfitError(f"status {answer.status} where {_OK if start is None else _PART} was due")
         return answer.status, data, 0.0
 
-    @staticmethod
-    def _size(answer: http.client.HTTPResponse, path: str) -> int:
-        """The length that the answer states; one that states none, or is encoded, is not what we asked for."""
-        length = answer.getheader("Content-Length", "")
-        if not (length.isascii() and length.isdecimal()) or answer.getheader("Content-Encoding"):
-            raise http.client.HTTPException(f"an answer without a plain length for {path}")
-        return int(length[:18])
-
-    def _connect(self) -> http.client.HTTPSConnection:
-        if self._connection is None:
-            made = http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=self._context)
-            made.connect()
-            self._connection = made
-            sock: _TimedSocket = made.sock  # type: ignore[assignment]
-            sock.interrupted = self._interrupted
-            check_peer(sock.getpeercert(binary_form=True), self._allowed)
+    def _connect(self) -> _Connection:
+        """A connection whose other end is the partner, by a key that is the partner's now."""
+        if self._connection is None or self._connection.sock is None:  # the other end may have said that it closes
+            self._connection = _Connection(self._host, self._port, self._context, self._patience)
+            self._connection.connect()
+        check_peer(self._connection.sock.getpeercert(binary_form=True), self._allowed)
         return self._connection
+
+
+def _size(answer: http.client.HTTPResponse) -> int:
+    """The length that the answer states; one that states none, or is encoded, is not what we asked for."""
+    length = answer.getheader("Content-Length", "")
+    if not _LENGTH(length) or answer.getheader("Content-Encoding") or answer.getheader("Transfer-Encoding"):
+        raise _UnfitError("an answer without a plain length")
+    return int(length)
+
+
+def _words(fault: Exception) -> str:
+    """What to say of a fault; of one that cites the partner, its name."""
+    cites = isinstance(fault, http.client.HTTPException) and not isinstance(fault, OSError | _UnfitError)
+    return type(fault).__name__ if cites else str(fault) or type(fault).__name__
 
 
 def _patience(answer: http.client.HTTPResponse) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from entente.errors import BusyError, EntenteError, UsageError
+from entente.errors import BusyError, EntenteError
 from entente.node.node import Node
 from entente.node.wire import WireTree, YieldedError
 from entente.strict import read_own, time_text
@@ -179,18 +179,16 @@ def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
 
     Raises: UsageError (not paired, or nowhere to listen), StateError (the listener answered a stranger).
     """
-    from entente.node.serve_partner import Listener  # noqa: PLC0415 - a tenth of a second that no other verb should pay
+    from entente.node.serve_partner import Listener, split_address  # noqa: PLC0415 - a tenth of a second that no other verb should pay
 
     node = worker.open()
     if node is None:
         return
     try:
         if listen:
-            host, _, port = listen.rpartition(":")
-            if not host or not port.isdecimal() or int(port) > 65_535:
-                raise UsageError("not HOST:PORT", place=listen, remedy="For example 127.0.0.1:8443.")
+            host, port = split_address(listen)
             worker.listener = Listener(
-                node.folder / "served", node.tls_context(server=True), worker.is_partner_leaf, host=host, port=int(port)
+                node.folder / "served", node.tls_context(server=True), worker.is_partner_leaf, host=host, port=port
             )
             worker.listener.start()
             worker.state.listening = worker.listener.url
