@@ -1,10 +1,10 @@
 """What the crash tests run in processes that die: a sender that releases, a receiver that answers, and a fuse.
 
-    python tests/lab/worker.py PARTY DEMO_FOLDER
-
 The sender writes each release whose `dispatch` returned to `PARTY.acknowledged`, flushed to disk; the receiver writes
 each release it saw opened to `PARTY.opened`. Both run until the file `drain` stands in the demo's folder and nothing is
-left to do. The fuse ends the process before the Nth act that would leave a trace on disk.
+left to do. A node whose settings say where to listen serves its partner, in the same process, and reads it over the
+wire; the others read each other's folders. The fuse ends the process before the Nth act that would leave a trace on
+disk.
 """
 
 import json
@@ -12,20 +12,24 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pysqlite3.dbapi2 as sqlite
 
+from entente import keys
 from entente.app import AREAS, validate
 from entente.cast import SAMPLES, Side, marking_map
 from entente.errors import BehindError, CorruptionError, EntenteError, ForkError, PartnerError
+from entente.node import wire
 from entente.node.node import Node
 from entente.node.pair import accept_pairing, own_pairing
 from entente.node.propose import Wish
 from entente.node.receive import Validate
+from entente.node.serve_partner import Listener
+from entente.node.served import Reader
 from entente.register.checkpoint import parse_text
 from entente.register.note import parse
 from entente.steps import Demo
@@ -33,6 +37,7 @@ from entente.treaty.record import Record
 
 AREA = "intelligence"
 BLOWN = 9
+QUICK = "quick"  # a file in the demo's folder: passphrases cost nothing, and a silent partner is given up in seconds
 IN_FLIGHT = 40
 EVERY_NTH_IN_A_CHILD = 5
 _WRITES = ("INSERT", "UPDATE", "DELETE", "COMMIT", "PRAGMA wal_checkpoint")
@@ -234,11 +239,34 @@ def faults_noted(folder: Path, party: str) -> Iterator[None]:
         raise
 
 
-def level(node: Node) -> bool:
+def level(node: Node, tree: Reader) -> bool:
     """Everything that the partner shows is held, and the partner has cosigned all that is ours."""
-    shown = node.partner_tree().get("own/checkpoint", 4096)
+    shown = tree.get("own/checkpoint", 4096)
     size = parse_text(parse(shown).text).size if shown is not None else -1
     return node.other_side.size == size and node.acknowledged() == node.side.size
+
+
+@contextmanager
+def at_work(folder: Path, node: Node) -> Iterator[Reader]:
+    """The node serves its partner where its settings say so; what is yielded is the partner's tree."""
+    with ExitStack() as ends:
+        ends.callback(node.close)
+        if node.settings.listen:
+            host, _, port = node.settings.listen.rpartition(":")
+            context = node.tls_context(server=True)
+            listener = Listener(node.folder / "served", context, node.is_partner_leaf, host=host, port=int(port))
+            listener.start()
+            ends.callback(listener.stop)
+        tree = node.partner_tree()
+        ends.callback(tree.close)
+        (folder / f"{node.party}.ready").write_text(str(os.getpid()))
+        yield tree
+
+
+def both_done(folder: Path, party: str) -> bool:
+    """This node has nothing left to do, and neither has the other: until then it is still to be read."""
+    (folder / f"{party}.done").touch()
+    return len(list(folder.glob("*.done"))) == 2
 
 
 def send(folder: Path, party: str, drain: Path) -> None:
@@ -246,57 +274,62 @@ def send(folder: Path, party: str, drain: Path) -> None:
     node = open_node(folder, party)
     desk = Desk(folder, party, node)
     number = 0
-    (folder / f"{party}.ready").write_text(str(os.getpid()))
-    while True:
-        for rid in desk.unfinished():
-            desk.finish(rid)
-            note_down(folder / f"{party}.acknowledged", rid)
-        with faults_noted(folder, party):
-            node.pull()
-        waiting = [fact for fact in node.side.releases if not fact.answers]
-        if drain.exists():
-            if not waiting and level(node):
-                break
-            time.sleep(0.01)
-        elif len(waiting) < IN_FLIGHT:
-            number += 1
-            data = fresh_object(number)
-            rid = desk.propose(desk.bring_in(data))
-            desk.approve(rid)
-            (done,) = node.dispatch([rid])
-            note_down(folder / f"{party}.acknowledged", done.rid)
-        else:
-            time.sleep(0.01)
-    node.close()
+    with at_work(folder, node) as tree:
+        while True:
+            for rid in desk.unfinished():
+                desk.finish(rid)
+                note_down(folder / f"{party}.acknowledged", rid)
+            at_rest = False
+            with faults_noted(folder, party):
+                node.pull(tree)
+                at_rest = drain.exists() and level(node, tree)
+            waiting = [fact for fact in node.side.releases if not fact.answers]
+            if drain.exists():
+                if at_rest and not waiting and both_done(folder, party):
+                    return
+                time.sleep(0.01)
+            elif len(waiting) < IN_FLIGHT:
+                number += 1
+                data = fresh_object(number)
+                rid = desk.propose(desk.bring_in(data))
+                desk.approve(rid)
+                (done,) = node.dispatch([rid])
+                note_down(folder / f"{party}.acknowledged", done.rid)
+            else:
+                time.sleep(0.01)
 
 
 def receive(folder: Path, party: str, drain: Path) -> None:
     """Pull and answer; what was opened is noted."""
     node = open_node(folder, party, validate_mostly_here())
-    (folder / f"{party}.ready").write_text(str(os.getpid()))
-    while True:
-        with faults_noted(folder, party):
-            got = node.pull()
-            for held in got.opened:
-                note_down(folder / f"{party}.opened", held.rid)
-            for idx, outcome, reason in got.refused:
-                note_down(folder / f"{party}.alarms", f"refused {idx} {outcome} {reason}")
-        node.answer()
-        log_id = node.logs[node.partner]
-        if drain.exists() and level(node) and not node.db.pending(log_id) and not node.db.intents(log_id):
-            break
-        time.sleep(0.01)
-    node.close()
+    log_id = node.logs[node.partner]
+    with at_work(folder, node) as tree:
+        while True:
+            at_rest = False
+            with faults_noted(folder, party):
+                got = node.pull(tree)
+                for held in got.opened:
+                    note_down(folder / f"{party}.opened", held.rid)
+                for idx, outcome, reason in got.refused:
+                    note_down(folder / f"{party}.alarms", f"refused {idx} {outcome} {reason}")
+                at_rest = drain.exists() and level(node, tree)
+            node.answer()
+            if at_rest and not node.db.pending(log_id) and not node.db.intents(log_id) and both_done(folder, party):
+                return
+            time.sleep(0.01)
 
 
-def main(party: str, folder: Path) -> None:
-    """Send or receive, as the test's file `sender` says."""
+def run(party: str, folder: Path) -> None:
+    """Send or receive, as the test's file `sender` says, in a process of its own; what it says goes to a file."""
+    errors = os.open(folder / f"{party}.errors", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for stream in (1, 2):
+        os.dup2(errors, stream)
+    if (folder / QUICK).exists():
+        keys._SCRYPT_N = 2
+        wire.ANSWER_S = wire.CONNECT_S = 2.0
+        wire.PAUSE_S = 0.01
     sender = (folder / "sender").read_text()
-    (send if party == sender else receive)(folder, party, folder / "drain")
-
-
-if __name__ == "__main__":
     try:
-        main(sys.argv[1], Path(sys.argv[2]).resolve())
+        (send if party == sender else receive)(folder, party, folder / "drain")
     except EntenteError as fault:
         sys.exit(f"{type(fault).__name__}: {fault.explain()}")

@@ -5,17 +5,11 @@ slow, two workers are killed at random moments while releases cross: ENTENTE_SEE
 A killed process loses no write that the kernel has; a power cut may, and is not tested here.
 """
 
-import importlib.util
 import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,31 +18,31 @@ from types import ModuleType
 import pytest
 
 from entente import keys
-from entente.account.acts import Release, parse_body
-from entente.crossing.payload import open_payload
 from entente.node import setup
-from entente.node.import_ import unseal_blob
 from entente.node.node import Node
-from entente.node.propose import check_draft
-from entente.node.verify import verify_folders
-from entente.register.checkpoint import parse_text
-from entente.register.entry import parse_entry
-from entente.register.note import parse
 from entente.strict import time_text
 from lab import worker
+from lab.killing import (
+    PARTIES,
+    RECEIVER,
+    SENDER,
+    Killing,
+    check_after,
+    check_alone,
+    check_files,
+    check_pair,
+    load_script,
+    rids_in,
+    tell,
+)
 from lab.worker import BLOWN, Desk, Fuse, fresh_object, make_pair, open_node
 
-ROOT = Path(__file__).resolve().parents[2]
-SENDER, RECEIVER = "IND", "KOR"
-PARTIES = (SENDER, RECEIVER)
 MAX_ROUNDS = 6
 MANY = 500
 ACTS_OF_OPENING = 20
 REQUIRED = {"dispatch": 25, "pull_entries": 12, "pull_content": 10, "answer": 12}  # step: acts on disk it has at least
 PAUSE_S = 0.9
-KILLED_WHILE_OPENING = 0.2
 KILLING_S = 180
-DRAIN_S = 120
 REAL_SCRYPT_N = keys._SCRYPT_N
 
 
@@ -63,96 +57,7 @@ def _quick_locks() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """verify.py as a module."""
-    spec = importlib.util.spec_from_file_location("verify_script", ROOT / "verify.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def tell(text: str) -> None:
-    """A line for whoever reads the output of a test that failed, or asked for it by -s."""
-    sys.stdout.write(f"{text}\n")
-
-
-# What must hold
-
-
-def tree_of(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def check_alone(folder: Path, party: str) -> None:
-    """A node that was killed and opened again is whole by itself, before anything else happens."""
-    node = open_node(folder, party)
-    assert list((folder / party / "tmp").iterdir()) == []
-    for draft in node.db.drafts():
-        decision, private = check_draft(node, draft, skip=frozenset({"kem"}))
-        enough = decision.permit and private.permit
-        assert draft.state != "checked" or not enough, "a draft with all its approvals is approved"
-    node.close()
-    assert verify_folders({party: folder / party}).faults == []
-
-
-def check_files(folder: Path, script: ModuleType) -> None:
-    """Both verifiers find nothing, and each mirror is the other's register byte for byte."""
-    report = verify_folders({party: folder / party for party in PARTIES})
-    assert report.faults == []
-    assert report.invalid == 0
-    again = script.verify(folder)
-    assert (again.failed, again.invalid_count) == (0, 0)
-    for party, other in (PARTIES, PARTIES[::-1]):
-        own, mirror = tree_of(folder / party / "served/own"), tree_of(folder / other / "served/mirror")
-        assert mirror.pop("checkpoint").startswith(own.pop("checkpoint")), "the cosignature follows the same note"
-        assert own == mirror
-        assert list((folder / party / "tmp").iterdir()) == []
-
-
-def rids_in(node: Node, party: str) -> Counter[str]:
-    found = []
-    for data in node.db.entries(node.logs[party]):
-        body = parse_body((entry := parse_entry(data)).kind, entry.body)
-        if isinstance(body, Release):
-            found.append(body.core.rid)
-    return Counter(found)
-
-
-def check_pair(sender: Node, receiver: Node, acknowledged: Sequence[str]) -> None:
-    """Every acknowledged release stands once in both registers, was received once, and can be read at the receiver."""
-    entered = rids_in(sender, SENDER)
-    assert set(entered.values()) <= {1}
-    assert set(acknowledged) <= entered.keys()
-    assert entered == rids_in(receiver, SENDER)
-    for node in (sender, receiver):
-        answers = {fact.rid: [given.outcome for given in fact.answers] for fact in node.pair.sides[SENDER].releases}
-        assert answers == {rid: ["received"] for rid in entered}
-        assert not node.frozen
-    for draft in sender.db.drafts():
-        assert (draft.state == "dispatched") == (draft.rid in entered), f"{draft.rid} is {draft.state}"
-    log_id = receiver.logs[SENDER]
-    assert receiver.db.pending(log_id) == []
-    assert receiver.db.intents(log_id) == []
-    for fact in receiver.other_side.releases:
-        row = receiver.db.inbox_row(log_id, fact.idx)
-        assert row is not None
-        assert (row.outcome, row.answered) == ("received", 1)
-        sent = open_payload_of(sender, fact.rid, fact.blob)
-        assert receiver.view.bodies(fact.rid) == sent == open_payload_of(receiver, fact.rid, fact.blob)
-        holding = receiver.view.holding(fact.rid)
-        assert holding is not None
-        assert holding[1] == len(sent)
-    mine = sender.reconcile()
-    assert mine.cut == ":".join(str(sender.pair.sides[party].size) for party in sender.pair.sides)
-    assert mine.text == receiver.reconcile(mine.cut, mine.at).text == receiver.reconcile().text
-
-
-def open_payload_of(node: Node, rid: str, blob: str) -> list[bytes]:
-    """The records in the blob that rests at this node, by the key that rests there."""
-    secret = node.keys.key(rid)
-    assert secret is not None
-    return list(open_payload(b"".join(unseal_blob(node.blobs, blob, secret[:32])))[1])
+    return load_script()
 
 
 # Before each single act
@@ -195,7 +100,8 @@ class Job:
             receiver.pull()
             receiver.answer()
             sender.node.pull()
-            if worker.level(sender.node) and worker.level(receiver) and not receiver.db.pending(receiver.logs[SENDER]):
+            level = [worker.level(node, node.partner_tree()) for node in (sender.node, receiver)]
+            if all(level) and not receiver.db.pending(receiver.logs[SENDER]):
                 return
         raise AssertionError("the two nodes do not come to rest")
 
@@ -398,134 +304,13 @@ def test_nor_does_a_crash_while_opening_after_a_crash(step: str, few: Stages, sc
 # At random moments
 
 
-class Worker:
-    """A worker process of one party, started again each time it is killed."""
-
-    def __init__(self, folder: Path, party: str) -> None:
-        self.folder, self.party = folder, party
-        self.start()
-
-    def start(self) -> None:
-        with (self.folder / f"{self.party}.errors").open("ab") as errors:
-            command = [sys.executable, str(ROOT / "tests/lab/worker.py"), self.party, str(self.folder)]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until it is gone; it must not have ended by itself."""
-        assert self.process.poll() is None, self.errors()
-        self.process.kill()
-        self.process.wait()
-
-    def wait_open(self) -> None:
-        """The worker has its node open and works."""
-        ready = self.folder / f"{self.party}.ready"
-        while not ready.exists() or ready.read_text() != str(self.process.pid):
-            assert self.process.poll() is None, self.errors()
-            time.sleep(0.005)
-
-    def errors(self) -> str:
-        return (
-            f"{self.party} ended with {self.process.returncode}: {(self.folder / f'{self.party}.errors').read_text()}"
-        )
-
-
-class Witness(threading.Thread):
-    """Reads all four checkpoints all the time, as anyone might: what was once shown signed must stay true."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True)
-        self.seen: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
-        self.files = {
-            (party, kind): folder / party / f"served/{kind}/checkpoint"
-            for party in PARTIES
-            for kind in ("own", "mirror")
-        }
-        self.gone: Counter[tuple[str, str]] = Counter()
-        self.done = threading.Event()
-
-    def run(self) -> None:
-        while not self.done.wait(0.005):
-            for key, path in self.files.items():
-                try:
-                    head = parse_text(parse(path.read_bytes()).text)
-                except FileNotFoundError:
-                    self.gone[key] += 1
-                    continue
-                heads = self.seen.setdefault(key, [])
-                if not heads or heads[-1] != (head.size, head.root):
-                    heads.append((head.size, head.root))
-
-    def check(self, sender: Node, receiver: Node) -> None:
-        for (party, kind), heads in self.seen.items():
-            author = party if kind == "own" else next(other for other in PARTIES if other != party)
-            assert [size for size, _ in heads] == sorted({size for size, _ in heads}), f"{party}/{kind} went back"
-            for node in (sender, receiver):
-                for size, root in heads:
-                    assert node.trees[author].root(size) == root, f"{party}/{kind} showed another history at {size}"
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
-
-
 @pytest.mark.slow
 def test_sixty_kills_lose_and_double_nothing(
     tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Both know: every release once, received; what was acknowledged is among them, and no head ever went back."""
     monkeypatch.setattr(keys, "_SCRYPT_N", REAL_SCRYPT_N)
-    seed = int(os.environ.get("ENTENTE_SEED") or random.SystemRandom().randrange(1 << 32))
-    kills = int(os.environ.get("ENTENTE_KILLS", "60"))
-    tell(f"ENTENTE_SEED={seed} ENTENTE_KILLS={kills}")
-    rng = random.Random(seed)
+    killing = Killing.seeded(60, pause_s=PAUSE_S, within_s=KILLING_S)
     assert make_pair(tmp_path) == PARTIES
-    (tmp_path / "sender").write_text(SENDER)
-    workers = [Worker(tmp_path, party) for party in PARTIES]
-    witness = Witness(tmp_path)
-    witness.start()
-    try:
-        until = time.monotonic() + KILLING_S
-        for done in range(kills):
-            if time.monotonic() > until:
-                tell(f"a slow machine: only {done} kills")
-                break
-            victims = rng.choices([workers[:1], workers[1:], workers], [4, 4, 1])[0]
-            if rng.random() > KILLED_WHILE_OPENING:
-                victims[0].wait_open()
-            time.sleep(rng.uniform(0, PAUSE_S))
-            for victim in victims:
-                victim.kill()
-                victim.start()
-        (tmp_path / "drain").touch()
-        for worker_ in workers:
-            assert worker_.process.wait(timeout=DRAIN_S) == 0, worker_.errors()
-    finally:
-        witness.done.set()
-        for worker_ in workers:
-            worker_.process.kill()
-            worker_.process.wait()
-    witness.join()
+    witness, _ = killing.run(tmp_path, monkeypatch)
     check_after(tmp_path, script, witness)
-
-
-def check_after(folder: Path, script: ModuleType, witness: Witness) -> None:
-    """Everything holds; what the workers noted fits."""
-    assert [lines(folder / f"{party}.alarms") for party in PARTIES] == [[], []]
-    acknowledged, opened = lines(folder / f"{SENDER}.acknowledged"), lines(folder / f"{RECEIVER}.opened")
-    assert len(set(acknowledged)) == len(acknowledged) > 0
-    for party in PARTIES:
-        check_alone(folder, party)
-    sender, receiver = (open_node(folder, party) for party in PARTIES)
-    check_pair(sender, receiver, acknowledged)
-    entered = set(rids_in(sender, SENDER))
-    assert set(opened) <= entered
-    witness.check(sender, receiver)
-    size = sender.side.size
-    for node in (sender, receiver):
-        node.close()
-    check_files(folder, script)
-    done = subprocess.run([sys.executable, ROOT / "verify.py", folder], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout.decode()
-    noted = [path.read_text().splitlines() for path in folder.glob("*.faults")]
-    faults = Counter(line.split()[0] for found in noted for line in found)
-    tell(f"{size} entries, {len(acknowledged)} acknowledged of {len(entered)}, {len(opened)} noted as opened")
-    tell(f"passing faults: {dict(faults)}; checkpoint not there: {dict(witness.gone)}")
