@@ -225,10 +225,10 @@ class Demo(Telling):
             ends[0].wait(lambda now: now.partner > before[0].partner, "see the answer")
             stage.level()
         with receiver.at_desk() as node:
-            bodies = node.view.bodies(draft.rid)
+            came = [sha256_hex(body) for body in node.view.each_body(draft.rid)]
             rows = [node.db.inbox_row(node.logs[sender.code], fact.idx) for fact in node.other_side.releases]
         crossing = set(draft.crossing)
-        same = sum(1 for body in bodies if sha256_hex(body) in crossing)
+        same = sum(1 for digest in came if digest in crossing)
         cut = f"wire cut at {CUT_AT:,} bytes … resumed … " if stage.struck() else ""
         words = f"{cut}stored, cosigned, key served, {same:,} of {draft.kept:,} objects verified"
         self.line(6, "pull", receiver.code, words)
@@ -242,7 +242,7 @@ class Demo(Telling):
         words = f'{receiver.code} signed "{state}". {sender.code} now shows {state}'
         self.line(7, "answer", f"{receiver.code}→{sender.code}", words)
         self.result["digest_sent"] = digest_of(list(draft.crossing))
-        self.result["digest_received"] = digest_of([sha256_hex(body) for body in bodies])
+        self.result["digest_received"] = digest_of(came)
         self.result["releases"] = [{"rid": draft.rid, "state": state}]
 
     # 9 attack

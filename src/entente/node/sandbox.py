@@ -58,10 +58,11 @@ def _run(command: Sequence[str], releases: Sequence[list[bytes]]) -> tuple[list[
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command, input=framed, capture_output=True, timeout=WALL_S, check=False
         )
-        told, end = done.stdout, f"ended with {done.returncode}"
+        lines, end = done.stdout.split(b"\n")[:-1], f"ended with {done.returncode}"
+        del done
     except subprocess.TimeoutExpired as late:
-        told, end = late.stdout or b"", "did not finish"
-    lines = told.split(b"\n")[:-1]
+        lines, end = (late.stdout or b"").split(b"\n")[:-1], "did not finish"
+    del framed  # as large as the releases, like what follows
     if len(lines) > len(releases):
         return [], "answered more than it was asked"
     return [_records(line, bodies) for line, bodies in zip(lines, releases, strict=False)], end
@@ -80,6 +81,7 @@ def _records(line: bytes, bodies: list[bytes]) -> list[Record] | str:
         if isinstance(found, str):
             return found
         facts = convert(found, list[_Fact], place="validator")
+        del found
     except FormatError as fault:
         return f"the validator answered nonsense ({fault.detail})"[:300]
     if len(facts) != len(bodies):

@@ -118,6 +118,10 @@ class Database:
         """Every row."""
         return list(self._execute(statement, values).fetchall())
 
+    def each(self, statement: ClauseElement, **values: object) -> Iterator[Row]:
+        """Every row, read as it is asked for."""
+        yield from self._execute(statement, values)
+
     def _execute(self, statement: ClauseElement, values: dict[str, object]) -> sqlite.Cursor:
         text, constants = _compiled(statement)
         try:

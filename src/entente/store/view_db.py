@@ -1,6 +1,6 @@
 """view.db: plaintext objects, search tables and the saved fold. Never backed up; dropped and rebuilt at will."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -62,7 +62,8 @@ class ViewDb(Database):
 
     def _put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
         self.run(_drop_things, b_place=place)
-        rows = [
+        held = list(records)
+        rows = (  # one at a time: 100,000 rows of them all would take more than the records
             {
                 "place": place,
                 "number": number,
@@ -74,11 +75,11 @@ class ViewDb(Database):
                 "marking": marking,
                 "data": record.data,
             }
-            for number, (record, marking) in enumerate(records)
-        ]
+            for number, (record, marking) in enumerate(held)
+        )
         self.run_many(_add_thing, rows)
         marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in markings])
-        self.run(_put_holding, place=place, markings=marks, count=len(rows))
+        self.run(_put_holding, place=place, markings=marks, count=len(held))
 
     def things(self, place: str) -> list[Thing]:
         """The objects of a place, in order."""
@@ -87,6 +88,11 @@ class ViewDb(Database):
     def bodies(self, place: str) -> list[bytes]:
         """The exact bytes of the objects of a place, in order."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
+
+    def each_body(self, place: str) -> Iterator[bytes]:
+        """The same, one at a time; the file must stay open until the last."""
+        for (data,) in self.each(_bodies, b_place=place):
+            yield bytes(data)
 
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""
