@@ -149,7 +149,7 @@ def endpoint(url: str) -> tuple[str, int]:
     except ValueError:
         host, port = "", 0
     if not host or "@" in url or url.removesuffix("/") != f"https://{parts.netloc}":
-        raise UsageError("not a partner's URL", place=url[:200], remedy="Write https://HOST:PORT.")
+        raise UsageError("not a partner's URL", place=repr(url[:200]), remedy="Write https://HOST:PORT.")
     return host, port
 
 
