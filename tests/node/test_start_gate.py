@@ -294,7 +294,9 @@ def test_a_damaged_entry_in_the_database_is_named_at_the_start(pair: Pair) -> No
     """The node does not open on entries that do not give its head; it says so and signs nothing."""
     folder = pair.shut("IND")
     raw = sqlite.connect(str(folder / "node.db"))
-    raw.execute("UPDATE segment SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB) WHERE place % (1 << 40) = 0")
+    raw.execute(
+        "UPDATE segment SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB) WHERE place % (1 << 40) = 0"
+    )
     raw.commit()
     raw.close()
     with pytest.raises(StoreError):
