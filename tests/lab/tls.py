@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from entente.node import tls
@@ -32,6 +34,7 @@ PATIENCE_S = 20.0
 DAY = timedelta(days=1)
 GET = b"GET /own/checkpoint HTTP/1.1\r\nHost: partner\r\n\r\n"
 Certificates = Sequence[x509.Certificate]
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
 
 def now() -> datetime:
@@ -100,7 +103,7 @@ _numbers = count()
 def client(
     folder: Path,
     chain: Certificates = (),
-    owner: Ed25519PrivateKey | None = None,
+    owner: PrivateKey | None = None,
     *,
     newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> ssl.SSLContext:
@@ -114,14 +117,14 @@ def client(
     return made
 
 
-def server(folder: Path, chain: Certificates, owner: Ed25519PrivateKey) -> ssl.SSLContext:
+def server(folder: Path, chain: Certificates, owner: PrivateKey) -> ssl.SSLContext:
     """A server that shows this chain and asks nobody who they are."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(*files(folder, chain, owner))
     return made
 
 
-def files(folder: Path, chain: Certificates, owner: Ed25519PrivateKey) -> tuple[Path, Path]:
+def files(folder: Path, chain: Certificates, owner: PrivateKey) -> tuple[Path, Path]:
     """Chain and key as files, for OpenSSL and for clients that are not ours."""
     number = next(_numbers)
     shown, locked = folder / f"{number}.pem", folder / f"{number}.key"
@@ -243,13 +246,16 @@ def until(condition: Callable[[], object], what: str = "it") -> None:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, owner: Party, partner: Party, *, allowed: Callable[[str], bool] | None = None, bucket: Bucket | None = None
+    folder: Path,
+    owner: Party,
+    partner: Party,
+    *,
+    allowed: Callable[[str], bool] | None = None,
+    bucket: Bucket | None = None,
 ) -> Iterator[Listener]:
     """The owner's listener for the partner, over this folder."""
     pinned = allowed or partner.identity.key.__eq__
-    made = Listener(
-        folder, owner.context(partner.identity.ca, server=True), pinned, host=HOST, port=0, bucket=bucket
-    )
+    made = Listener(folder, owner.context(partner.identity.ca, server=True), pinned, host=HOST, port=0, bucket=bucket)
     made.start()
     try:
         yield made
@@ -315,6 +321,7 @@ class Server:
 
     def _serve(self, plain: socket.socket) -> None:
         plain.settimeout(PATIENCE_S)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with plain, contextlib.suppress(OSError):
             plain.recv(1, socket.MSG_PEEK)  # Python 3.11 leaks what it wraps if it was reset without a word
             with self.context.wrap_socket(plain, server_side=True) as sock:

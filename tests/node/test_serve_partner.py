@@ -1,7 +1,7 @@
-"""The partner gets the files of the served tree as they are, and nothing else, whatever it asks; strangers slow nobody.
+"""The partner gets the files of the served tree as they are, and nothing else; strangers slow nobody.
 
-Who is no partner gets nothing at all: that is test_tls.py. Here the client holds the partner's key, and asks for what it
-should not have, too much, too slowly or in ways that two readers could see differently.
+Who is no partner gets nothing at all: that is test_tls.py. Here the client holds the partner's key, and asks for what
+it should not have, too much, too slowly or in ways that two readers could see differently.
 """
 
 import contextlib
@@ -152,7 +152,7 @@ def test_the_partner_gets_every_file_of_the_served_tree_byte_for_byte_and_no_oth
     ends: Ends, listener: Listener, tree: Path
 ) -> None:
     """Each path that a tree has, by our own reader; whatever else lies in the folder is not there for the partner."""
-    served, hidden = [], []
+    served, hidden = list[str](), list[str]()
     for path in sorted(tree.rglob("*")):
         name = path.relative_to(tree).as_posix()
         (served if is_served(name) and path.is_file() and not path.is_symlink() else hidden).append(name)
@@ -276,7 +276,7 @@ SPELLINGS = [
     "/own/tile/64/000",
     "/own/tile/-1/000",
     "/own/tile/entries/x000/000",
-    "/own/tile/0/٠٠٠",
+    "/own/tile/0/\u0660\u0660\u0660",
     "/own/tile/0/x001/007",
     "/own/tile/1/x001/007",
     "/own/notes",
@@ -321,7 +321,7 @@ def test_every_other_path_gives_the_same_404_to_the_byte_and_leaks_nothing(
         found.setdefault(heard.data, set()).add(path)
     missing = NOTHING.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
     assert found.keys() == {missing, BAD}
-    assert found[BAD] == {"", "/own/tile/0/٠٠٠"}
+    assert found[BAD] == {"", "/own/tile/0/\u0660\u0660\u0660"}
 
 
 def test_a_404_is_the_same_on_an_open_connection_whatever_lies_there(
@@ -340,8 +340,37 @@ def test_a_404_is_the_same_on_an_open_connection_whatever_lies_there(
 @given(
     pieces=st.lists(
         st.sampled_from(
-            ["own", "mirror", "key", "tile", "entries", "0", "000", "x001", ".p", "5", "checkpoint", HEX, "cc" * 32]
-            + ["..", ".", "", "%2e", "%2f", "/", "\\", "%00", "?", "#", ";", "~", ":", "@", "secret", "notes"]
+            [
+                "own",
+                "mirror",
+                "key",
+                "tile",
+                "entries",
+                "0",
+                "000",
+                "x001",
+                ".p",
+                "5",
+                "checkpoint",
+                HEX,
+                "cc" * 32,
+                "..",
+                ".",
+                "",
+                "%2e",
+                "%2f",
+                "/",
+                "\\",
+                "%00",
+                "?",
+                "#",
+                ";",
+                "~",
+                ":",
+                "@",
+                "secret",
+                "notes",
+            ]
         ),
         max_size=8,
     ),
@@ -372,7 +401,9 @@ def test_a_path_that_is_served_is_the_only_spelling_of_a_file(path: str) -> None
         assert parts[0] in ("own", "mirror", "agreement", "key", "blob", "leaves")
 
 
-@pytest.mark.parametrize("path", ["own/checkpoint\n", "own/checkpoint\x00", f"key/{HEX}\n", "own/tile/0/000\n", "own/tile/0/000.p/5\n"])
+@pytest.mark.parametrize(
+    "path", ["own/checkpoint\n", "own/checkpoint\x00", f"key/{HEX}\n", "own/tile/0/000\n", "own/tile/0/000.p/5\n"]
+)
 def test_a_path_with_something_after_it_is_not_served(path: str) -> None:
     assert not is_served(path)
 
@@ -387,7 +418,9 @@ def test_the_paths_of_a_tree_of_any_size_are_served() -> None:
 # What it is asked
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "LOCK"])
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "LOCK"]
+)
 @pytest.mark.parametrize("path", ["/own/checkpoint", "/nothing", "/../secret"])
 def test_a_method_that_is_not_get_or_head_is_refused_without_a_look_at_the_path(
     say: Say, method: str, path: str
@@ -414,7 +447,8 @@ def test_a_method_that_is_not_get_or_head_is_refused_without_a_look_at_the_path(
         pytest.param(b"GET /own/checkpoint HTTP/1.1\r\nContent-Length: -1\r\n\r\n", id="negative length"),
         pytest.param(b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", id="two lengths"),
         pytest.param(
-            b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="length and chunks"
+            b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="length and chunks",
         ),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2"),
         pytest.param(b"\x00\x01\x02\x03" * 10, id="nonsense"),
@@ -543,9 +577,7 @@ def test_a_body_is_not_read_beyond_eight_kilobytes(listener: Listener, partner: 
 
 
 @pytest.mark.parametrize("body", [b"hello", b"5\r\nhello\r\n0\r\n\r\n"], ids=["length", "chunked"])
-def test_a_request_with_a_body_is_answered_as_without(
-    listener: Listener, partner: ssl.SSLContext, body: bytes
-) -> None:
+def test_a_request_with_a_body_is_answered_as_without(listener: Listener, partner: ssl.SSLContext, body: bytes) -> None:
     """The body is not taken for the next request: what follows it is."""
     header = "Content-Length: 5" if body == b"hello" else "Transfer-Encoding: chunked"
     with connected(listener.port, partner) as sock:
@@ -712,7 +744,7 @@ def open_files() -> int:
 def test_a_strangers_flood_of_connections_keeps_the_partner_neither_waiting_nor_out(
     ends: Ends, tree: Path, partner: ssl.SSLContext
 ) -> None:
-    """The open connection is served meanwhile, a new one is made; the flood takes sixty-four places, not three hundred."""
+    """The open connection is served meanwhile, new ones are made; the flood takes sixty-four places, not 300."""
     with serving(tree, ends.ours, ends.theirs) as listener, connected(listener.port, partner) as sock:
         assert said(sock, request("/own/checkpoint", close=False)).startswith(b"HTTP/1.1 200")
         before = open_files()
@@ -731,14 +763,16 @@ def test_a_strangers_flood_takes_no_place_of_those_who_come_from_elsewhere(
     ends: Ends, tree: Path, partner: ssl.SSLContext
 ) -> None:
     """The partner was there first and speaks last, over a slow line: the stranger's own connections gave way."""
-    with serving(tree, ends.ours, ends.theirs) as listener:
-        with socket.create_connection((HOST, listener.port), 20) as plain:
-            stranger = flood(listener.port, 300)
-            try:
-                with partner.wrap_socket(plain) as sock:
-                    assert said(sock, request("/own/checkpoint")).startswith(b"HTTP/1.1 200")
-            finally:
-                end(stranger)
+    with (
+        serving(tree, ends.ours, ends.theirs) as listener,
+        socket.create_connection((HOST, listener.port), 20) as plain,
+    ):
+        stranger = flood(listener.port, 300)
+        try:
+            with partner.wrap_socket(plain) as sock:
+                assert said(sock, request("/own/checkpoint")).startswith(b"HTTP/1.1 200")
+        finally:
+            end(stranger)
 
 
 def test_strangers_who_wait_do_not_keep_the_listener_from_stopping(ends: Ends, tree: Path) -> None:
@@ -756,7 +790,7 @@ class Credulous(ssl.SSLObject):
 
     shown: bytes
 
-    def getpeercert(self, binary_form: bool = False) -> bytes:  # type: ignore[override] # noqa: FBT001, FBT002
+    def getpeercert(self, binary_form: bool = False) -> bytes:  # type: ignore[override]
         """The partner's certificate, whoever it is."""
         del binary_form
         return self.shown
@@ -768,7 +802,9 @@ def test_start_refuses_when_a_stranger_gets_an_answer(ends: Ends, tree: Path) ->
 
     context = ends.ours.context(ends.theirs.identity.ca, server=True)
     context.verify_mode = ssl.CERT_NONE
-    context.sslobject_class = type("Deceived", (Credulous,), {"shown": ends.theirs.shown("leaf").public_bytes(Encoding.DER)})
+    context.sslobject_class = type(
+        "Deceived", (Credulous,), {"shown": ends.theirs.shown("leaf").public_bytes(Encoding.DER)}
+    )
     listener = Listener(tree, context, ends.theirs.identity.key.__eq__, host=HOST, port=0)
     with pytest.raises(StateError, match="without a certificate"):
         listener.start()
@@ -803,7 +839,7 @@ def test_a_server_that_answers_strangers_is_told_from_one_that_does_not(ends: En
 def test_a_listener_that_stops_finishes_what_it_sends_and_leaves_nothing_open(
     ends: Ends, tree: Path, partner: ssl.SSLContext
 ) -> None:
-    """A file of three megabytes that is under way arrives whole; then the port is free and no file or thread is left."""
+    """A file of three megabytes that is under way arrives whole; then the port is free, no file or thread is left."""
     threads, before = set(threading.enumerate()), open_files()
     for _ in range(3):
         with serving(tree, ends.ours, ends.theirs) as listener:
@@ -848,14 +884,17 @@ def test_an_address_that_cannot_be_listened_at_is_said_in_words(ends: Ends, tree
             Listener(tree, context, lambda _: True, host=host, port=port)
 
 
-@pytest.mark.parametrize("text", ["", "8443", ":8443", "host", "host:", "host:port", "host:65536", "host:-1", "host:٨٤"])
+@pytest.mark.parametrize(
+    "text", ["", "8443", ":8443", "host", "host:", "host:port", "host:65536", "host:-1", "host:٨٤"]
+)
 def test_what_is_no_host_and_port_is_said_in_words(text: str) -> None:
     with pytest.raises(UsageError):
         split_address(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("0.0.0.0:8443", ("0.0.0.0", 8443)), ("[::1]:1", ("::1", 1)), ("a.example:0", ("a.example", 0))]
+    ("text", "place"),
+    [("192.0.2.1:8443", ("192.0.2.1", 8443)), ("[::1]:1", ("::1", 1)), ("a.example:0", ("a.example", 0))],
 )
 def test_host_and_port_are_taken_apart(text: str, place: tuple[str, int]) -> None:
     assert split_address(text) == place

@@ -4,12 +4,12 @@ A stranger may have any certificate, and keys that were stolen from the node its
 machine's own clock, so those that are too old or too young are made so. Source: test-table A-12; threats 7.
 """
 
-import datetime
+import contextlib
 import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,8 @@ from entente.account.acts import act_message
 from entente.errors import KeyUnavailableError, PartnerError, StateError, VerificationError
 from entente.keys import SoftSigner, key_id
 from entente.node import pair as pairing
-from entente.node import setup, tls
+from entente.node import tls
+from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.serve_partner import Bucket, Listener
 from entente.node.setup import act, nonce
@@ -144,9 +145,7 @@ def test_a_client_without_a_certificate_gets_not_one_byte(ends: Ends, listener: 
 @pytest.mark.usefixtures("untouched")
 def test_the_partner_with_tls_1_2_gets_not_one_byte(ends: Ends, listener: Listener) -> None:
     theirs = ends.theirs
-    old = client(
-        ends.folder, [theirs.shown("leaf")], theirs.holder("leaf").key, newest=ssl.TLSVersion.TLSv1_2
-    )
+    old = client(ends.folder, [theirs.shown("leaf")], theirs.holder("leaf").key, newest=ssl.TLSVersion.TLSv1_2)
     assert ask(listener.port, old, LAST) == Heard(b"", "SSLEOFError")
 
 
@@ -247,10 +246,8 @@ def test_a_recorded_conversation_played_again_reaches_nothing(ends: Ends, listen
     other = ours.wrap_bio(back_in, back_out, server_side=True)
     for _ in range(4):
         for end, (inward, outward) in ((talk, (bio_out, back_in)), (other, (back_out, bio_in))):
-            try:
+            with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
             data = inward.read()
             if end is talk:
                 recorded += data
@@ -288,7 +285,18 @@ def openssl() -> str:
 def curled(curl: str, port: int, *options: str | Path) -> tuple[int, bytes]:
     """Exit code and output of curl, which verifies nobody."""
     done = subprocess.run(
-        [curl, "-q", "-sk", "-i", "--noproxy", "*", "-m", "20", *map(str, options), f"https://{HOST}:{port}/own/checkpoint"],
+        [
+            curl,
+            "-q",
+            "-sk",
+            "-i",
+            "--noproxy",
+            "*",
+            "-m",
+            "20",
+            *map(str, options),
+            f"https://{HOST}:{port}/own/checkpoint",
+        ],
         capture_output=True,
         check=False,
     )
@@ -423,7 +431,7 @@ def test_a_leaf_is_renewed_in_its_last_thirty_days_under_the_same_key(
     (tmp_path / "tmp").mkdir()
     before = tls.identity(ends.ours.keys, tmp_path, "ours")
     leaf = (tmp_path / "tls" / "leaf.pem").read_bytes()
-    assert tls.identity(ends.ours.keys, tmp_path, "ours", now() + datetime.timedelta(days=days)) == before
+    assert tls.identity(ends.ours.keys, tmp_path, "ours", now() + days * DAY) == before
     assert ((tmp_path / "tls" / "leaf.pem").read_bytes() != leaf) == renewed
 
 
@@ -482,7 +490,7 @@ def test_a_certificate_whose_key_cannot_be_read_is_not_the_partners() -> None:
             check_peer(wrong, lambda _: True)
 
 
-def test_a_process_killed_while_it_opens_its_end_leaves_a_node_that_opens(pair: Pair, tmp_path: Path) -> None:
+def test_a_process_killed_while_it_opens_its_end_leaves_a_node_that_opens(pair: Pair) -> None:
     """OpenSSL wants a file for the key: it is locked, and one left behind by a killed process is swept away."""
     folder = pair.shut("IND")
     (folder / pairing.PARTNER_CA).parent.mkdir(exist_ok=True)
@@ -529,9 +537,7 @@ def paired(pair: Pair) -> str:
     return tls.identity(pair.a.keys, pair.a.folder, pair.a.party).key
 
 
-def certified(
-    pair: Pair, node: Node, public: str, *by: SoftSigner, until: str = UNTIL, revoked: bool = False
-) -> setup.Draft:
+def certified(pair: Pair, node: Node, public: str, *by: SoftSigner, until: str = UNTIL, revoked: bool = False) -> Draft:
     """A tls key entry to be of this node's party, by its authority and by these keys."""
     body: dict[str, object] = {
         "areas": [],
@@ -546,10 +552,10 @@ def certified(
     draft = act(node, "key", body, pair.template.authorities[node.party])
     message = act_message("key", node.side.origin, node.law.hash, body)
     more = tuple(Sig(key_id(signer.public), signer.sign(message).hex()) for signer in by)
-    return setup.Draft(draft.kind, draft.body, (*draft.sigs, *more))
+    return Draft(draft.kind, draft.body, (*draft.sigs, *more))
 
 
-def told(pair: Pair, draft: setup.Draft) -> None:
+def told(pair: Pair, draft: Draft) -> None:
     """The entry stands in the first party's register and the partner has read it."""
     pair.a.append([draft])
     pair.b.pull()

@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from entente.errors import AgreementError, FormatError, UsageError
-from entente.keys import KeyText
+from entente.keys import ED25519, KeyText, split_key
 from entente.node import tls
 from entente.node.ledger import Ledger
 from entente.node.setup import Settings, genesis_hash, read_settings, write_settings
+from entente.node.wire import endpoint
 from entente.strict import check_hex, convert, encode, parse_foreign
 
 MAX_BYTES = 16_384
@@ -34,7 +35,9 @@ class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def own_pairing(node: Ledger, url: str) -> bytes:
-    """This party's pairing file; its TLS identity exists from now on."""
+    """This party's pairing file; its TLS identity exists from now on. UsageError if the URL is none."""
+    if url:
+        endpoint(url)
     mine = tls.identity(node.keys, node.folder, node.party)
     return encode(Pairing(node.law.hash, genesis_hash(node), node.party, mine.ca, mine.key, url))
 
@@ -50,12 +53,9 @@ def accept_pairing(folder: Path, node_agreement: str, data: bytes, *, tree: str 
 
     Args: `node_agreement` is the hash of the agreement held here; `tree` a folder that is read in place of the URL.
     Raises: FormatError if it is no pairing file; AgreementError if it is for another agreement; UsageError if it is
-    our own.
+    our own, or names no URL where one is needed.
     """
-    if len(data) > MAX_BYTES:
-        raise FormatError(f"{len(data)} bytes are too many", place="pairing file")
-    found = convert(parse_foreign(data, place="pairing file"), Pairing, place="pairing file")
-    check_hex(found.genesis, 32, "the genesis hash")
+    found = _parse(data)
     settings = read_settings(folder)
     if found.agreement != node_agreement:
         raise AgreementError(
@@ -65,8 +65,10 @@ def accept_pairing(folder: Path, node_agreement: str, data: bytes, *, tree: str 
         )
     if found.party == settings.party:
         raise UsageError("this is our own pairing file", remedy="Give it to the partner, and accept the partner's.")
-    if not (found.url or tree):
-        raise UsageError("the file names no URL", remedy="Give --tree DIR, where the partner's tree is read.")
+    if not tree:
+        if not found.url:
+            raise UsageError("the file names no URL", remedy="Give --tree DIR, where the partner's tree is read.")
+        endpoint(found.url)
     place = folder / PARTNER_CA
     place.parent.mkdir(mode=0o700, exist_ok=True)
     place.write_text(found.tls_ca)
@@ -79,3 +81,17 @@ def accept_pairing(folder: Path, node_agreement: str, data: bytes, *, tree: str 
     )
     write_settings(folder, made)
     return made
+
+
+def _parse(data: bytes) -> Pairing:
+    """A pairing file whose every field can be used; FormatError names what cannot."""
+    if len(data) > MAX_BYTES:
+        raise FormatError(f"{len(data)} bytes are too many", place="pairing file")
+    found = convert(parse_foreign(data, place="pairing file"), Pairing, place="pairing file")
+    if found.v != 1:
+        raise FormatError(f"version {found.v} is not known here", place="pairing file")
+    check_hex(found.genesis, 32, "the genesis hash")
+    if split_key(found.tls_key)[0] != ED25519:
+        raise FormatError("the TLS key is not ed25519", place="pairing file")
+    tls.check_ca(found.tls_ca)
+    return found

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,67 @@ async def _say(send: Send, status: int, headers: dict[str, str] | None = None) -
     await send({"type": "http.response.body", "body": b""})
 
 
+class _Conversation(HttpToolsProtocol):
+    """One connection of the partner: its leaf is checked first, and it may neither flood nor idle."""
+
+    def __init__(self, listener: "Listener", **named: Any) -> None:  # noqa: ANN401 - as the server calls it
+        super().__init__(**named)
+        self._listener = listener
+        self._asked, self._leaf = 0, ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Go on only with a pinned leaf."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
+        shown = transport.get_extra_info("ssl_object")
+        with contextlib.suppress(VerificationError):
+            self._leaf = check_peer(shown.getpeercert(binary_form=True), self._listener.allowed)
+        if not self._leaf or len(self.connections) > MAX_CONNECTIONS:
+            self._turn_away()
+        else:
+            self._listener.door.admit(transport.get_extra_info("socket").fileno())
+
+    def data_received(self, data: bytes) -> None:
+        """Take in no more than a request may have, and only while the leaf is a pinned one."""
+        self._asked += len(data)
+        if self._asked > MAX_REQUEST_BYTES:
+            self.transport.abort()
+        elif not self.transport.is_closing() and not self._listener.allowed(self._leaf):
+            self._turn_away()
+        elif not self.transport.is_closing():
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP is answered without a word of what reads it."""
+        del msg
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """The next request may begin."""
+        self._asked = 0
+        self._wind()
+        super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        """The other end takes what is sent, so a long answer may take long."""
+        self._wind()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing of the connection is left."""
+        self._alarm.cancel()
+        super().connection_lost(exc)
+
+    def _wind(self) -> None:
+        self._alarm.cancel()
+        self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
+
+    def _turn_away(self) -> None:
+        self._listener.turned_away += 1
+        self.transport.abort()
+
+
 class Listener:
     """A running listener in a thread of its own. `start` returns once it serves and has shown that it refuses."""
 
@@ -145,69 +207,12 @@ class Listener:
         bucket: Bucket | None = None,
     ) -> None:
         self.turned_away = 0
-        listener = self
-
-        class Protocol(HttpToolsProtocol):
-            """One connection of the partner: its leaf is checked first, and it may neither flood nor idle."""
-
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                """Go on only with a pinned leaf."""
-                super().connection_made(transport)  # type: ignore[arg-type]
-                self._asked, self._leaf = 0, ""
-                self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
-                shown = transport.get_extra_info("ssl_object")
-                with contextlib.suppress(VerificationError):
-                    self._leaf = check_peer(shown.getpeercert(binary_form=True), allowed)
-                if not self._leaf or len(self.connections) > MAX_CONNECTIONS:
-                    self._turn_away()
-                else:
-                    listener._door.admit(transport.get_extra_info("socket").fileno())  # noqa: SLF001 - a part of it
-
-            def data_received(self, data: bytes) -> None:
-                """Take in no more than a request may have, and only while the leaf is a pinned one."""
-                self._asked += len(data)
-                if self._asked > MAX_REQUEST_BYTES:
-                    self.transport.abort()
-                elif not self.transport.is_closing() and not allowed(self._leaf):
-                    self._turn_away()
-                elif not self.transport.is_closing():
-                    super().data_received(data)
-
-            def send_400_response(self, msg: str) -> None:
-                """What is not HTTP is answered without a word of what reads it."""
-                del msg
-                self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-                self.transport.close()
-
-            def on_response_complete(self) -> None:
-                """The next request may begin."""
-                self._asked = 0
-                self._wind()
-                super().on_response_complete()
-
-            def resume_writing(self) -> None:
-                """The other end takes what is sent, so a long answer may take long."""
-                self._wind()
-                super().resume_writing()
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                """Nothing of the connection is left."""
-                self._alarm.cancel()
-                super().connection_lost(exc)
-
-            def _wind(self) -> None:
-                self._alarm.cancel()
-                self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
-
-            def _turn_away(self) -> None:
-                listener.turned_away += 1
-                self.transport.abort()
-
-        self._door = _bound(host, port)
-        self.host, self.port = host, int(self._door.getsockname()[1])
+        self.allowed = allowed
+        self.door = _bound(host, port)
+        self.host, self.port = host, int(self.door.getsockname()[1])
         config = uvicorn.Config(
             Application(folder, bucket),
-            http=Protocol,
+            http=partial(_Conversation, self),  # type: ignore[arg-type]  # a class, or what makes one
             ws="none",
             lifespan="off",
             log_config=None,
@@ -227,7 +232,7 @@ class Listener:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"https://{self.host}:{self.port}"
+        return f"https://[{self.host}]:{self.port}" if ":" in self.host else f"https://{self.host}:{self.port}"
 
     def start(self) -> None:
         """It serves. StateError if it does not come up, or if a connection without a certificate is answered."""
@@ -252,13 +257,13 @@ class Listener:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()
-        self._door.close()
+        self.door.close()
 
     def _run(self) -> None:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        await self._server.serve(sockets=[self._door])
+        await self._server.serve(sockets=[self.door])
         for left in list(self._server.server_state.connections):  # the other end did not close in its turn
             left.transport.abort()
         await asyncio.sleep(0)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from entente.errors import KeyUnavailableError, VerificationError
+from entente.errors import FormatError, KeyUnavailableError, VerificationError
 from entente.keys import ED25519, KeyText, key_id
 from entente.store.keystore import Keystore
 
@@ -117,6 +117,18 @@ def context(keys: Keystore, folder: Path, partner_ca: str, *, server: bool, leaf
         file.flush()
         made.load_cert_chain(folder / "tls" / "leaf.pem", file.name, password=password)
     return made
+
+
+def check_ca(text: str) -> None:
+    """Raise FormatError unless the text is one CA's certificate as `identity` gives it, and not a letter more."""
+    try:
+        made = x509.load_pem_x509_certificate(text.encode())
+        basic = made.extensions.get_extension_for_class(x509.BasicConstraints).value
+        good = basic.ca and made.public_bytes(Encoding.PEM).decode() == text
+    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        good = False
+    if not good:
+        raise FormatError("not the certificate of one CA", place="TLS CA", remedy="Ask the partner for a new file.")
 
 
 def check_peer(der: bytes | None, allowed: Callable[[str], bool]) -> str:

@@ -146,10 +146,10 @@ def endpoint(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), parts.port or 443
+        if not host or "@" in url or url.removesuffix("/") != f"https://{parts.netloc}":
+            raise ValueError(url)
     except ValueError:
-        host, port = "", 0
-    if not host or "@" in url or url.removesuffix("/") != f"https://{parts.netloc}":
-        raise UsageError("not a partner's URL", place=url[:200], remedy="Write https://HOST:PORT.")
+        raise UsageError("not a partner's URL", place=repr(url[:200]), remedy="Write https://HOST:PORT.") from None
     return host, port
 
 

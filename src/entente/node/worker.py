@@ -8,13 +8,14 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from entente.errors import BusyError, EntenteError
+from entente.errors import BusyError, EntenteError, StoreError
 from entente.node.node import Node
 from entente.node.wire import WireTree, YieldedError
 from entente.strict import read_own, time_text
@@ -28,6 +29,7 @@ LONGEST_S = 900.0
 DOUBLINGS = 10
 NEWS_S = 1.0  # after news there is soon more: keys follow cosignatures, answers follow keys
 LOOK_S = 0.05
+_FAULTS = (EntenteError, OSError)  # a full disk among them: it ends no worker
 
 
 class State(msgspec.Struct):
@@ -73,6 +75,7 @@ class Worker:
         self._node: Node | None = None
         self._last: Node | None = None
         self._tree: Reader | None = None
+        self._unsure = False  # whether what the node has in memory may not be what its stores say
         self._chance = random.Random()  # noqa: S311 - spreads polls in time, no secret
 
     def is_partner_leaf(self, key: str) -> bool:
@@ -91,8 +94,8 @@ class Worker:
     def run(self) -> None:
         """Round after round; returns once `stop` is set and the node is closed."""
         try:
-            while not self.stop.is_set() and (node := self.open()) is not None:
-                self._rest(self._round(node))
+            while not self.stop.is_set():
+                self._rest(self._round())
         finally:
             self.close()
             self._show("stopped")
@@ -107,24 +110,31 @@ class Worker:
             self._node.close()
             self._node = None
 
-    def _round(self, node: Node) -> float:
+    def _round(self) -> float:
         """One look at the partner; returns the seconds until the next."""
-        state = self.state
-        state.rounds += 1
-        self._show("pulling")
+        self.state.rounds += 1
         try:
-            if self._tree is None:
-                self._tree = node.partner_tree(self._interrupted)
-            done = node.sync(self._tree)
+            pause_s = self._look()
         except YieldedError:
+            pause_s = 0.0
+        except _FAULTS as fault:
+            pause_s = self._failed(fault)
+        with suppress(*_FAULTS):
+            self._count()
+        return pause_s
+
+    def _look(self) -> float:
+        if self._unsure:
+            self.close()
+            self._unsure = False
+        node = self.open()
+        if node is None:
             return 0.0
-        except EntenteError as fault:
-            state.failures += 1
-            state.fault = fault.explain()
-            longest = min(self.every_s * 2.0 ** min(state.failures, DOUBLINGS), LONGEST_S)
-            return max(self.every_s, longest) * self._chance.uniform(0.9, 1.1)
-        finally:
-            self._count(node)
+        self._show("pulling")
+        if self._tree is None:
+            self._tree = node.partner_tree(self._interrupted)
+        done = node.sync(self._tree)
+        state = self.state
         state.failures, state.fault = 0, ""
         state.last_contact = node.now()
         got = done.pulled
@@ -133,9 +143,17 @@ class Worker:
         state.waiting = len(got.waiting)
         return min(self.every_s, NEWS_S) if got.entries or got.opened or got.refused else self.every_s
 
-    def _count(self, node: Node) -> None:
+    def _failed(self, fault: EntenteError | OSError) -> float:
         state = self.state
-        if node.trees:
+        state.failures += 1
+        state.fault = fault.explain() if isinstance(fault, EntenteError) else str(fault)
+        self._unsure = isinstance(fault, StoreError | OSError)
+        longest = min(self.every_s * 2.0 ** min(state.failures, DOUBLINGS), LONGEST_S)
+        return max(self.every_s, longest) * self._chance.uniform(0.9, 1.1)
+
+    def _count(self) -> None:
+        node, state = self._node, self.state
+        if node is not None and node.trees:
             if (state.own, state.partner) != (node.side.size, node.other_side.size):
                 state.released = len(node.side.releases)
                 state.answered = sum(1 for fact in node.side.releases if fact.answers)
@@ -150,15 +168,23 @@ class Worker:
             self._tree.faults.clear()
 
     def _interrupted(self) -> bool:
-        return self.stop.is_set() or (self._node is not None and self._node.wanted())
+        return self.stop.is_set() or self._wanted()
+
+    def _wanted(self) -> bool:
+        with suppress(OSError):
+            return self._node is not None and self._node.wanted()
+        return False
 
     def _rest(self, pause_s: float) -> None:
         """Wait, and close the node as soon as another process wants it: `open` queues up behind it."""
         self._show("frozen" if self._node is not None and self._node.frozen else "waiting")
         left = pause_s
         while not self.stop.is_set():
-            if self._node is not None and self._node.wanted():
-                self.close()
+            if self._wanted():
+                try:
+                    self.close()
+                except _FAULTS as fault:  # what is left to write is written, and the node given, once there is room
+                    self._failed(fault)
             if left <= 0:
                 return
             self.stop.wait(min(left, LOOK_S))
@@ -170,8 +196,9 @@ class Worker:
         if self.listener is not None:
             self.state.turned_away = self.listener.turned_away
         draft = self.folder / f"{STATE}.new"
-        draft.write_bytes(msgspec.json.encode(self.state))
-        draft.rename(self.folder / STATE)
+        with suppress(OSError):  # it is shown once there is room
+            draft.write_bytes(msgspec.json.encode(self.state))
+            draft.rename(self.folder / STATE)
 
 
 def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
@@ -196,6 +223,8 @@ def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
         say(f"{node.party} looks at its partner's tree every {worker.every_s:g} s; end with Ctrl-C")
         worker.run()
     finally:
-        worker.close()
-        if worker.listener is not None:
-            worker.listener.stop()
+        try:
+            worker.close()
+        finally:
+            if worker.listener is not None:
+                worker.listener.stop()
