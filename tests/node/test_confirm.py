@@ -16,7 +16,7 @@ import pytest
 
 from entente.bad_wire import HOST
 from entente.errors import EntenteError, ForkError, FrozenError, RefusedError
-from entente.keys import Signer
+from entente.keys import SoftSigner
 from entente.node.node import Node
 from entente.node.setup import write_settings
 from entente.store.heads import Head
@@ -26,7 +26,7 @@ from lab.pair import Clock, Pair, answers, copy_of, heads, put_back, revoke, sig
 from lab.wired import Wired
 
 DAYS = 20
-Persons = Sequence[tuple[str, Signer]]
+Persons = Sequence[tuple[str, SoftSigner]]
 
 
 def stopped(pair: Pair, code: str = "IND", *, days: int = DAYS, hours: int = 0) -> Node:

@@ -150,7 +150,7 @@ class WireTree:
         return int(length[:18])
 
     def _connect(self) -> http.client.HTTPSConnection:
-        if self._connection is None:
+        if self._connection is None or self._connection.sock is None:  # the partner may end it with an answer
             made = http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=self._context)
             made.connect()
             self._connection = made
