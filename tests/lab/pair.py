@@ -5,6 +5,7 @@ node and what its partner serves. What a partner can sign that an honest node ne
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,18 +15,21 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
+import pysqlite3.dbapi2 as sqlite
 import pytest
 from stix_objects import as_bytes, bundle_of, indicator
 
+from entente.account.acts import act_message
 from entente.app import AREAS, area_of
 from entente.errors import FormatError, FrozenError
-from entente.keys import SoftSigner
+from entente.keys import SoftSigner, key_id
 from entente.node import setup
 from entente.node.dispatch import Dispatched
+from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.propose import Proposal, Wish
 from entente.node.served import FolderTree
-from entente.register.entry import parse_entry
+from entente.register.entry import Sig, parse_entry
 from entente.strict import time_text
 from entente.treaty.agreement import parse_agreement
 from entente.treaty.marking import Marking, MarkingMap
@@ -327,6 +331,50 @@ def flip(place: int = 0) -> Change:
 def given(data: bytes) -> Change:
     """The file has these bytes instead."""
     return lambda _: data
+
+
+# What befalls a node
+
+
+def copy_of(folder: Path, name: str, to: Path) -> Path:
+    """A consistent copy of one database, as a backup makes it."""
+    to.mkdir(parents=True, exist_ok=True)
+    source = sqlite.connect(str(folder / name))
+    target = sqlite.connect(str(to / name))
+    source.backup(target)
+    source.close()
+    target.close()
+    return to / name
+
+
+def put_back(pair: Pair, code: str, *names: str, saved: Path) -> None:
+    """The node is opened on older copies of these databases."""
+    folder = pair.shut(code)
+    for name in names:
+        for path in folder.glob(f"{name}*"):
+            path.unlink()
+        shutil.copy(saved / name, folder / name)
+    pair.open(code)
+
+
+def revoke(pair: Pair, node: Node, name: str) -> None:
+    """The authority revokes a person from the next entry on."""
+    handle, _ = pair.of(node, name)
+    person = node.side.persons[handle].person
+    body: dict[str, object] = {
+        "areas": list(person.areas),
+        "ceiling": person.ceiling,
+        "commitment": person.commitment,
+        "key": person.key,
+        "nonce": os.urandom(16).hex(),
+        "revoked": {"from_index": node.side.size, "reason": "left"},
+        "roles": list(person.roles),
+        "subject": handle,
+        "until": person.until,
+    }
+    authority = pair.template.authorities[node.party]
+    message = act_message("key", node.side.origin, node.law.hash, body)
+    node.append([Draft("key", body, (Sig(key_id(authority.public), authority.sign(message).hex()),))])
 
 
 # What a node knows

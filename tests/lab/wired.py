@@ -38,27 +38,36 @@ class Wired:
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.wires: dict[str, Wire] = {}
+        self.listeners: dict[str, Listener] = {}
         self._ends = ExitStack()
 
     def __enter__(self) -> Self:
-        pair = self.pair
-        pair_by_wire(pair.nodes, dict.fromkeys(pair.nodes, 1))
-        for code, node in pair.nodes.items():
-            listener = Listener(
-                node.folder / "served",
-                node.tls_context(server=True),
-                lambda key, code=code: pair.nodes[code].is_partner_leaf(key),  # type: ignore[misc]  # the node may be opened again
-                host=HOST,
-                port=0,
-            )
-            listener.start()
-            self._ends.callback(listener.stop)
-            self.wires[code] = self._ends.enter_context(Wire(listener.port))
-        pair_by_wire(pair.nodes, {code: wire.port for code, wire in self.wires.items()})
+        pair_by_wire(self.pair.nodes, dict.fromkeys(self.pair.nodes, 1))
+        for code in self.pair.nodes:
+            self._serve(code, 0)
+            self._ends.callback(lambda code=code: self.listeners[code].stop())  # type: ignore[misc]  # this code
+            self.wires[code] = self._ends.enter_context(Wire(self.listeners[code].port))
+        pair_by_wire(self.pair.nodes, {code: wire.port for code, wire in self.wires.items()})
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ends.close()
+
+    def serve_again(self, code: str) -> None:
+        """The node's listener was stopped, and another listens at the same port."""
+        self.listeners[code].stop()
+        self._serve(code, self.listeners[code].port)
+
+    def _serve(self, code: str, port: int) -> None:
+        node = self.pair.nodes[code]
+        self.listeners[code] = Listener(
+            node.folder / "served",
+            node.tls_context(server=True),
+            lambda key: self.pair.nodes[code].is_partner_leaf(key),  # noqa: PLW0108 - whichever node is open then
+            host=HOST,
+            port=port,
+        )
+        self.listeners[code].start()
 
     def tree(self, node: Node) -> WireTree:
         """What this node reads of its partner, without the pauses of a patient reader."""

@@ -1,20 +1,14 @@
 """Nothing crosses on fewer persons, other bytes or older words than the agreement wants; a refusal leaves no trace."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 
-from entente.account.acts import act_message
 from entente.errors import EntenteError, RefusedError, StateError
-from entente.keys import key_id
-from entente.node.ledger import Draft
-from entente.node.node import Node
-from entente.register.entry import Sig
 from entente.strict import encode, time_text
 from entente.treaty.approval import approve
-from lab.pair import AREA, Pair, heads, rows, sighted, unchanged
+from lab.pair import AREA, Pair, heads, revoke, rows, sighted, unchanged
 
 ROWS_OF_A_REFUSAL = ("draft", "journal", "approval")
 
@@ -42,26 +36,6 @@ def forge(
         handle, signer = pair.of(pair.a, name)
         pair.a.db.put_approval(rid, handle, encode(approve(signer, over or rid, handle, role, until)))
     pair.a.db.set_draft(rid, state)
-
-
-def revoke(pair: Pair, node: Node, name: str) -> None:
-    """The authority revokes a person from the next entry on."""
-    handle, _ = pair.of(node, name)
-    person = node.side.persons[handle].person
-    body: dict[str, object] = {
-        "areas": list(person.areas),
-        "ceiling": person.ceiling,
-        "commitment": person.commitment,
-        "key": person.key,
-        "nonce": os.urandom(16).hex(),
-        "revoked": {"from_index": node.side.size, "reason": "left"},
-        "roles": list(person.roles),
-        "subject": handle,
-        "until": person.until,
-    }
-    authority = pair.template.authorities[node.party]
-    message = act_message("key", node.side.origin, node.law.hash, body)
-    node.append([Draft("key", body, (Sig(key_id(authority.public), authority.sign(message).hex()),))])
 
 
 # At approve

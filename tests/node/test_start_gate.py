@@ -3,7 +3,6 @@
 Source: design core-spec, start gate and Clock.
 """
 
-import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -27,34 +26,15 @@ from lab.pair import (
     Pair,
     Tampered,
     answers,
+    copy_of,
     gone,
     heads,
     in_process,
+    put_back,
     sighted,
     signs_nothing,
     unchanged,
 )
-
-
-def copy_of(folder: Path, name: str, to: Path) -> Path:
-    """A consistent copy of one database, as a backup makes it."""
-    to.mkdir(parents=True, exist_ok=True)
-    source = sqlite.connect(str(folder / name))
-    target = sqlite.connect(str(to / name))
-    source.backup(target)
-    source.close()
-    target.close()
-    return to / name
-
-
-def put_back(pair: Pair, code: str, *names: str, saved: Path) -> None:
-    """The node is opened on older copies of these databases."""
-    folder = pair.shut(code)
-    for name in names:
-        for path in folder.glob(f"{name}*"):
-            path.unlink()
-        shutil.copy(saved / name, folder / name)
-    pair.open(code)
 
 
 def test_a_frozen_node_dispatches_nothing(pair: Pair, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def confirm(node: Ledger, persons: Sequence[tuple[str, Signer]]) -> str:
     """
     doubt = node.doubt()
     if not doubt:
+        _check_thawed(node)
         return ""
     body: dict[str, object] = {"at": node.now(), "doubt": doubt, "size": node.trees[node.party].size}
     message = act_message("confirm", node.side.origin, node.law.hash, body)
@@ -43,6 +44,10 @@ def confirm(node: Ledger, persons: Sequence[tuple[str, Signer]]) -> str:
     record = {**body, "sigs": [msgspec.to_builtins(sig) for sig in sigs]}
     node.db.journal(node.now(), "confirm", node.party, canonical(record))
     node.trust()
+    _check_thawed(node)
+    return doubt
+
+
+def _check_thawed(node: Ledger) -> None:
     if node.frozen:
         raise FrozenError(node.frozen, remedy="Persons cannot vouch for this: pull, or agree an epoch.")
-    return doubt

@@ -40,7 +40,12 @@ def queue(node: Ledger, rids: Sequence[str], minutes: int) -> str:
 
 
 def dispatch_due(node: Ledger, minutes: int) -> list[Dispatched]:
-    """What was queued in an earlier slot stands in our register; what a rule refuses now is a draft again."""
+    """What was queued in an earlier slot stands in our register; what a rule refuses now is a draft again.
+
+    While this node may not sign it waits: the pull that comes after may be what confirms the clock, or heals.
+    """
+    if not node.may_sign():
+        return []
     now = slot_of(node.clock(), minutes) if minutes else None
     due = [rid for rid in node.db.rids_in(QUEUED) if now is None or _slot(node, rid) < now]
     if not due:
