@@ -95,7 +95,8 @@ def convert(value: object, kind: type[T], *, place: str = "object") -> T:
     try:
         return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as fault:
-        raise FormatError(str(fault), place=place) from None
+        told = str(fault)  # it may repeat a name from the value, which is shown to persons
+        raise FormatError(told if told.isprintable() else ascii(told), place=place) from None
 
 
 def _check(value: object, *, newlines: bool, plain: bool) -> None:

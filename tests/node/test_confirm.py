@@ -250,7 +250,6 @@ def test_two_hours_back_nothing_is_signed_and_the_watermark_stays(pair: Pair) ->
     assert [given.outcome for fact in pair.a.side.releases for given in fact.answers] == ["received"]
 
 
-@pytest.mark.xfail(reason="a watermark that a wrong clock carried ahead cannot be confirmed away", strict=True)
 def test_a_clock_that_leapt_ahead_for_a_while_can_be_confirmed_when_it_is_right_again(pair: Pair) -> None:
     """A year ahead for a minute, then right: until persons confirm it the node signs nothing, then it does."""
     pair.clock.forward(days=400)

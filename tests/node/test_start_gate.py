@@ -3,6 +3,7 @@
 Source: design core-spec, start gate and Clock.
 """
 
+import shutil
 import subprocess
 import sys
 from contextlib import suppress

@@ -255,7 +255,7 @@ def test_a_dispatch_asked_for_again_enters_nothing(wired: Wired) -> None:
 def look(worker: Worker, node: Node) -> None:
     """The node's worker has looked at the partner once."""
     worker._node = node
-    worker._round(node)
+    worker._round()
     worker._node = None
 
 

@@ -52,7 +52,7 @@ class Stores(ABC):
         self.party = party
         self.clock = clock
         self.frozen = ""
-        self.clock_doubt = ""
+        self._long_stop = ""
         self.healable = False
         self.half_done = False
         self.accreditation = ""
@@ -254,17 +254,19 @@ class Stores(ABC):
                 self.frozen,
                 remedy="Run `entente pull`: the node heals from the partner's mirror. See docs/howto/restore.md.",
             )
-        ahead = self._since_mark()
-        if ahead is not None and ahead < -CLOCK_SLACK_S:
-            raise FrozenError(
-                f"the clock says {self.now()}, but this node signed at {self.heads.watermark()}",
-                remedy="Set the clock right.",
-            )
         if self.clock_doubt:
             raise FrozenError(
                 self.clock_doubt,
-                remedy="Pull: the partner's fresh cosignature confirms it. Or `entente confirm`, by persons.",
+                remedy="If it is right, pull: the partner's fresh cosignature confirms it. Or `entente confirm`.",
             )
+
+    @property
+    def clock_doubt(self) -> str:
+        """Why the clock alone is not believed: it fell back, or this node did not run for more than a day."""
+        ahead = self._since_mark()
+        if ahead is not None and ahead < -CLOCK_SLACK_S:
+            return f"the clock says {self.now()}, but this node signed at {self.heads.watermark()}"
+        return self._long_stop
 
     def _since_mark(self) -> float | None:
         """Seconds since this node is last known to have run with a clock that was believed; None if it never has."""
@@ -272,10 +274,10 @@ class Stores(ABC):
         return None if mark is None else parse_time(self.now()).timestamp() - parse_time(mark).timestamp()
 
     def _doubt_clock(self) -> None:
-        """After a stop of more than a day, or a clock that leapt, the clock alone is not believed."""
+        """After a stop of more than a day, which a clock that leapt looks like, the clock alone is not believed."""
         ahead = self._since_mark()
         if ahead is not None and ahead > LONGEST_STOP_S:
-            self.clock_doubt = f"the clock says {self.now()}, {ahead / 3600:.0f} hours after this node last ran"
+            self._long_stop = f"the clock says {self.now()}, {ahead / 3600:.0f} hours after this node last ran"
 
     def may_sign(self) -> bool:
         """Whether `check_may_sign` raises nothing."""
@@ -292,7 +294,7 @@ class Stores(ABC):
     def trust(self) -> None:
         """What was in doubt is confirmed: the clock is believed from now on, and the registers are the latest."""
         if self.clock_doubt:
-            self.clock_doubt = ""
+            self._long_stop = ""
             self.heads.mark(self.now())
         if self.healable:
             self.restore_heads()
