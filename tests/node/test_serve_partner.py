@@ -59,7 +59,7 @@ from lab.tls import (
 pytestmark = pytest.mark.allow_hosts([HOST])
 HEX = "ab" * 32
 SECRET = b"what the partner must not have"
-BIG = 24 << 20
+BIG = 12 << 20
 NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 BAD = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 TOLD = {b"accept-ranges", b"allow", b"connection", b"content-length", b"content-range", b"retry-after"}
@@ -666,9 +666,9 @@ def test_connections_beyond_sixteen_are_turned_away_until_one_ends(
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(b"", id="say nothing"),
+        pytest.param(b"", id="say nothing", marks=pytest.mark.slow),
         pytest.param(b"GET /own/checkpoint HTTP/1.1\r\nX: ", id="never end a header"),
-        pytest.param(GET, id="stay after an answer"),
+        pytest.param(GET, id="stay after an answer", marks=pytest.mark.slow),
         pytest.param(GET.replace(b"own/checkpoint", b"blob/" + b"bb" * 32), id="never read an answer"),
     ],
 )
@@ -676,7 +676,7 @@ def test_slow_connections_do_not_keep_the_partner_out_for_ever(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, words: bytes
 ) -> None:
     """All sixteen places are taken by connections that hang; they are ended, and the next is served."""
-    monkeypatch.setattr(serve_partner, "IDLE_S", 1.0 if words == GET else 0.3)
+    monkeypatch.setattr(serve_partner, "IDLE_S", 1.0 if words == GET else 0.2)
     with serving(tree, ends.ours, ends.theirs) as listener, contextlib.ExitStack() as stack:
         for _ in range(MAX_CONNECTIONS):
             sock = stack.enter_context(connected(listener.port, partner))
@@ -691,7 +691,7 @@ def test_a_connection_that_drips_its_request_is_ended(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte in time, the whole not: a request has one deadline."""
-    monkeypatch.setattr(serve_partner, "IDLE_S", 0.3)
+    monkeypatch.setattr(serve_partner, "IDLE_S", 0.2)
     with serving(tree, ends.ours, ends.theirs) as listener, connected(listener.port, partner) as sock:
         with pytest.raises(OSError):  # noqa: PT011, PT012 - a reset, a broken pipe or an end, as it comes
             sock.sendall(b"GET /own/checkpoint HTTP/1.1\r\nX: ")
@@ -705,7 +705,7 @@ def test_a_long_answer_may_take_longer_than_a_request(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other end takes what is sent, slowly: a bundle over a thin line arrives."""
-    monkeypatch.setattr(serve_partner, "IDLE_S", 0.5)
+    monkeypatch.setattr(serve_partner, "IDLE_S", 0.25)
     with serving(tree, ends.ours, ends.theirs) as listener:
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -744,11 +744,11 @@ def open_files() -> int:
 def test_a_strangers_flood_of_connections_keeps_the_partner_neither_waiting_nor_out(
     ends: Ends, tree: Path, partner: ssl.SSLContext
 ) -> None:
-    """The open connection is served meanwhile, new ones are made; the flood takes sixty-four places, not 300."""
+    """The open connection is served meanwhile, new ones are made; the flood takes sixty-four places, not 150."""
     with serving(tree, ends.ours, ends.theirs) as listener, connected(listener.port, partner) as sock:
         assert said(sock, request("/own/checkpoint", close=False)).startswith(b"HTTP/1.1 200")
         before = open_files()
-        stranger = flood(listener.port, 300)
+        stranger = flood(listener.port, 150)
         try:
             for _ in range(20):
                 assert said(sock, request("/own/checkpoint", close=False)).startswith(b"HTTP/1.1 200")
@@ -767,7 +767,7 @@ def test_a_strangers_flood_takes_no_place_of_those_who_come_from_elsewhere(
         serving(tree, ends.ours, ends.theirs) as listener,
         socket.create_connection((HOST, listener.port), 20) as plain,
     ):
-        stranger = flood(listener.port, 300)
+        stranger = flood(listener.port, 150)
         try:
             with partner.wrap_socket(plain) as sock:
                 assert said(sock, request("/own/checkpoint")).startswith(b"HTTP/1.1 200")

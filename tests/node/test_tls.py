@@ -617,6 +617,20 @@ def test_a_certified_key_is_refused_from_the_minute_it_expires(pair: Pair) -> No
     assert not pair.b.is_partner_leaf(second.public)
 
 
+@pytest.mark.xfail(strict=True, reason="Node.is_partner_leaf asks the clock alone, not what heads.db knows to be past")
+def test_a_clock_that_is_set_back_makes_no_expired_key_good_again(pair: Pair) -> None:
+    """F-08, never less strict: this node has signed at a time when the key had expired, and remembers that it did."""
+    paired(pair)
+    second = SoftSigner.generate()
+    told(pair, certified(pair, pair.a, second.public, until=time_text(pair.clock() + DAY)))
+    pair.clock.forward(days=2)
+    pair.exchange()
+    pair.release(pair.b)
+    assert not pair.b.is_partner_leaf(second.public)
+    pair.clock.forward(days=-2)
+    assert not pair.b.is_partner_leaf(second.public)
+
+
 def test_an_invalid_certification_pins_nothing(pair: Pair) -> None:
     """Signed by another party's authority, it stands in the register, is listed, and opens nothing."""
     paired(pair)

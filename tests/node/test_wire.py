@@ -255,6 +255,12 @@ def test_an_answer_damaged_anywhere_is_taken_or_refused_and_never_a_crash(
 # How long it waits
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits looks up ten times a second."""
+    monkeypatch.setattr(wire, "LOOK_UP_S", 0.1)
+
+
 @pytest.mark.parametrize(
     ("drop", "every"),
     [
@@ -272,7 +278,8 @@ def test_an_answer_that_drips_is_given_up_at_its_deadline(
     every: bytes,
 ) -> None:
     """However steadily bytes come: the whole answer has one deadline."""
-    monkeypatch.setattr(wire, "ANSWER_S", 0.15)
+    monkeypatch.setattr(wire, "ANSWER_S", 0.05)
+    monkeypatch.setattr(wire, "PAUSE_S", 0.0)
     gone = threading.Event()
 
     def drip(sock: ssl.SSLSocket, _: bytes) -> None:
@@ -292,6 +299,7 @@ def test_an_answer_that_drips_is_given_up_at_its_deadline(
 
 
 @pytest.mark.parametrize("every", [b"x", b""], ids=["dripping", "silent"])
+@pytest.mark.usefixtures("quick")
 def test_a_read_ends_when_the_node_is_needed_though_the_partner_drips(
     ends: Ends, scripted: Callable[..., Server], every: bytes
 ) -> None:
@@ -317,6 +325,7 @@ def test_a_read_ends_when_the_node_is_needed_though_the_partner_drips(
         tree.close()
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("accepts", [True, False], ids=["no handshake", "no connection"])
 def test_a_connection_ends_when_the_node_is_needed_though_nobody_answers(ends: Ends, accepts: bool) -> None:
     """A server that accepts and says nothing, and one whose queue is full, as behind a firewall that drops."""

@@ -131,6 +131,7 @@ def _dial(host: str, port: int, patience: _Patience) -> socket.socket:
             if code:
                 raise OSError(code, os.strerror(code))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.getpeername()  # Python 3.11 does not close what it wraps if it was reset before
         except BaseException as found:
             sock.close()
             if not isinstance(found, OSError):
