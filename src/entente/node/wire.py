@@ -30,6 +30,15 @@ _OK, _PART, _MISSING, _GONE, _BEYOND, _BUSY = 200, 206, 404, 410, 416, (429, 503
 _LENGTH = re.compile("[0-9]{1,18}").fullmatch
 
 
+class StrangerError(VerificationError, PartnerError):
+    """Whoever answers at the partner's address does not hold the partner's key. Nothing it says is read."""
+
+    code = "stranger"
+    status = 502
+    exit_code = 4
+    title = "Somebody else answers"
+
+
 class YieldedError(PartnerError):
     """Reading was interrupted because this node is needed for something else; it goes on where it was."""
 
@@ -197,7 +206,10 @@ class WireTree:
             pause_s = PAUSE_S * 2**attempt
             try:
                 status, data, patience_s = self._once(path, start, limit)
-            except (YieldedError, VerificationError, FormatError):
+            except VerificationError as fault:
+                self.close()
+                raise StrangerError(fault.detail, place=self.url, remedy=fault.remedy) from None
+            except (YieldedError, FormatError):
                 self.close()
                 raise
             except _NET as fault:
