@@ -675,16 +675,16 @@ def test_connections_beyond_sixteen_are_turned_away_until_one_ends(
 def test_slow_connections_do_not_keep_the_partner_out_for_ever(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, words: bytes
 ) -> None:
-    """All sixteen places are taken by connections that hang; they are ended, and the next is served."""
+    """All sixteen places are taken by connections that hang; each is ended, and the next is served."""
     monkeypatch.setattr(serve_partner, "IDLE_S", 1.0 if words == GET else 0.2)
     with serving(tree, ends.ours, ends.theirs) as listener, contextlib.ExitStack() as stack:
-        for _ in range(MAX_CONNECTIONS):
-            sock = stack.enter_context(connected(listener.port, partner))
-            sock.sendall(words)
-        until(lambda: len(listener._server.server_state.connections) == MAX_CONNECTIONS)
-        assert ask(listener.port, partner, request("/own/checkpoint")).data == b""
-        until(lambda: not listener._server.server_state.connections, "an end of what hangs")
-        assert ask(listener.port, partner, request("/own/checkpoint")).data.startswith(b"HTTP/1.1 200")
+        socks = [stack.enter_context(connected(listener.port, partner)) for _ in range(MAX_CONNECTIONS)]
+        for sock in socks:
+            with contextlib.suppress(OSError):
+                sock.sendall(words)
+        until(lambda: ask(listener.port, partner, request("/own/checkpoint")).data.startswith(b"HTTP/1.1 200"))
+        for sock in socks:
+            assert listen(sock).ended != "TimeoutError"
 
 
 def test_a_connection_that_drips_its_request_is_ended(
@@ -705,7 +705,7 @@ def test_a_long_answer_may_take_longer_than_a_request(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other end takes what is sent, slowly: a bundle over a thin line arrives."""
-    monkeypatch.setattr(serve_partner, "IDLE_S", 0.25)
+    monkeypatch.setattr(serve_partner, "IDLE_S", 1.0)
     with serving(tree, ends.ours, ends.theirs) as listener:
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -716,7 +716,7 @@ def test_a_long_answer_may_take_longer_than_a_request(
             size = 0
             while data := sock.recv(65_536):
                 size += len(data)
-                time.sleep(0.001)
+                time.sleep(0.002)
     assert size > BIG
 
 

@@ -181,8 +181,8 @@ def street(pair: Pair) -> Iterator[Street]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who wants the node gets it within seconds or fails; a reader that lost its partner asks again at once."""
-    monkeypatch.setattr(lock, "TURN_S", 3.0)
-    monkeypatch.setattr(lock, "LOCK_S", 6.0)
+    monkeypatch.setattr(lock, "TURN_S", 5.0)
+    monkeypatch.setattr(lock, "LOCK_S", 10.0)
     monkeypatch.setattr(wire, "PAUSE_S", 0.0)
 
 
