@@ -30,7 +30,7 @@ pytestmark = pytest.mark.allow_hosts([HOST])
 CHUNKS = 3
 MIB = 1 << 20
 HANDSHAKES = 16_384  # more than a new connection and the request that was cut cost
-FEW, MANY = 5, 60
+FEW, MANY = 5, 30
 
 
 @pytest.fixture(autouse=True)
