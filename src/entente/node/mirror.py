@@ -45,6 +45,7 @@ MAX_AGREEMENT = 1 << 20
 MAX_NEW = 1 << 28  # entries; what a pull holds of them all is 32 bytes for every 256, but the tree holds 32 for each
 MAX_BUNDLE = TILE_WIDTH * (2 + 65_535)
 STEP_BUNDLES = 16
+TRIES = 5  # of a register that moves on while it is read
 STEP_BYTES = 8 << 20
 _TILE_BYTES = HASH_BYTES * TILE_WIDTH
 
@@ -57,13 +58,15 @@ def pull_register(node: Ledger, tree: Reader) -> int:
     """
     before = node.trees[node.partner].size
     shown = _checkpoint(tree)
-    try:
-        _follow(node, tree, shown)
-    except CorruptionError:
-        again = _checkpoint(tree)  # the partner may have published while we read: its older files are gone
-        if again == shown:
-            raise
-        _follow(node, tree, again)
+    for left in reversed(range(TRIES)):
+        try:
+            _follow(node, tree, shown)
+            break
+        except CorruptionError:
+            again = _checkpoint(tree)  # the partner may have published while we read: its older files are gone
+            if again == shown or not left:
+                raise
+            shown = again
     return node.trees[node.partner].size - before
 
 
