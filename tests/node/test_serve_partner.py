@@ -59,7 +59,7 @@ from lab.tls import (
 pytestmark = pytest.mark.allow_hosts([HOST])
 HEX = "ab" * 32
 SECRET = b"what the partner must not have"
-BIG = 12 << 20
+BIG = 24 << 20
 NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 BAD = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 TOLD = {b"accept-ranges", b"allow", b"connection", b"content-length", b"content-range", b"retry-after"}
@@ -705,7 +705,7 @@ def test_a_long_answer_may_take_longer_than_a_request(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other end takes what is sent, slowly: a bundle over a thin line arrives."""
-    monkeypatch.setattr(serve_partner, "IDLE_S", 1.0)
+    monkeypatch.setattr(serve_partner, "IDLE_S", 0.8)
     with serving(tree, ends.ours, ends.theirs) as listener:
         plain = socket.socket()
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -716,7 +716,7 @@ def test_a_long_answer_may_take_longer_than_a_request(
             size = 0
             while data := sock.recv(65_536):
                 size += len(data)
-                time.sleep(0.002)
+                time.sleep(0.001)
     assert size > BIG
 
 

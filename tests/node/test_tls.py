@@ -139,7 +139,10 @@ def test_a_client_that_is_not_the_partner_gets_not_one_byte(ends: Ends, listener
 
 @pytest.mark.usefixtures("untouched")
 def test_a_client_without_a_certificate_gets_not_one_byte(ends: Ends, listener: Listener) -> None:
+    """TLS itself ends it: it does not even come as far as those whom the pin turns away."""
+    before = listener.turned_away
     assert ask(listener.port, client(ends.folder), LAST).data == b""
+    assert listener.turned_away == before
 
 
 @pytest.mark.usefixtures("untouched")
