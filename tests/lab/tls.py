@@ -322,7 +322,7 @@ class Server:
     def _serve(self, plain: socket.socket) -> None:
         plain.settimeout(PATIENCE_S)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with plain, contextlib.suppress(OSError):
+        with plain, contextlib.suppress(OSError, ValueError):  # ValueError: it is being closed from outside
             plain.recv(1, socket.MSG_PEEK)  # Python 3.11 leaks what it wraps if it was reset without a word
             with self.context.wrap_socket(plain, server_side=True) as sock:
                 self._open.add(sock)

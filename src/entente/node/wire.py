@@ -85,12 +85,28 @@ class _Patience:
 
 
 class _TimedSocket(ssl.SSLSocket):
-    """A socket whose whole answer has a deadline, however slowly its bytes drip, and whose waiting can be ended."""
+    """A socket whose whole answer has a deadline, however slowly its bytes drip, and whose waiting can be ended.
+
+    What it waits for it asks again twice a second; TimeoutError past the deadline, YieldedError when interrupted.
+    """
 
     patience: _Patience
 
+    def reach(self, address: object) -> None:
+        """TCP and TLS stand."""
+        self.settimeout(0)
+        code, waiting = self.connect_ex(address), select.poll()  # type: ignore[arg-type]
+        waiting.register(self, select.POLLOUT)
+        while code == EINPROGRESS:
+            if waiting.poll(1000 * self.patience.left()):
+                code = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.do_handshake()
+
     def recv_into(self, *args: object, **named: object) -> int:
-        """As a socket does it; TimeoutError past the deadline, YieldedError when interrupted."""
+        """As a socket does it."""
         while True:
             self.settimeout(self.patience.left())
             try:
@@ -99,7 +115,7 @@ class _TimedSocket(ssl.SSLSocket):
                 continue
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the class above has it
-        """As a socket does it; TimeoutError past the deadline, YieldedError when interrupted."""
+        """As a socket does it."""
         while True:
             self.settimeout(self.patience.left())
             try:
@@ -111,44 +127,27 @@ class _TimedSocket(ssl.SSLSocket):
 class _Connection(http.client.HTTPSConnection):
     """A connection that is made in its time, or until it is interrupted."""
 
+    sock: _TimedSocket
+
     def __init__(self, host: str, port: int, context: ssl.SSLContext, patience: _Patience) -> None:
         super().__init__(host, port, context=context)
         self._tls, self._patience = context, patience
 
     def connect(self) -> None:
-        """TCP and TLS stand."""
-        plain = _dial(self.host, self.port, self._patience)
-        made = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
-        self.sock: _TimedSocket = made  # type: ignore[assignment]
-        self.sock.patience = self._patience
-        self._patience.start(CONNECT_S)
-        self.sock.do_handshake()
-
-
-def _dial(host: str, port: int, patience: _Patience) -> socket.socket:
-    """A TCP connection to the first of the host's addresses that answers; the last one's fault if none does."""
-    fault = OSError("no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
-        patience.start(CONNECT_S)
-        try:
-            sock.setblocking(False)  # noqa: FBT003 - as the module has it
-            code = sock.connect_ex(address)
-            while code == EINPROGRESS:
-                if select.select([], [sock], [], patience.left())[1]:
-                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise OSError(code, os.strerror(code))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.getpeername()  # Python 3.11 does not close what it wraps if it was reset before
-        except BaseException as found:
-            sock.close()
-            if not isinstance(found, OSError):
-                raise
-            fault = found
-        else:
-            return sock
-    raise fault
+        """TCP and TLS stand, to the first of the host's addresses that answers; the last one's fault if none does."""
+        fault = OSError("no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            plain = socket.socket(family, kind, protocol)
+            made = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = made  # type: ignore[assignment]  # of the class that the context was given
+            self.sock.patience = self._patience
+            self._patience.start(CONNECT_S)
+            try:
+                return self.sock.reach(address)
+            except OSError as found:
+                self.sock.close()
+                fault = found
+        raise fault
 
 
 def endpoint(url: str) -> tuple[str, int]:
