@@ -302,7 +302,6 @@ class Stores(ABC):
 
     def mark_time(self) -> None:
         """The watermark is less than an hour old, if this node may sign: a stop is measured from it."""
-        self._doubt_clock()  # a clock that leaps while the node runs is believed no more than one after a stop
         ahead = self._since_mark()
         if ahead is not None and ahead >= MARK_EVERY_S and self.may_sign():
             self.heads.mark(self.now())

@@ -7,6 +7,7 @@ round grows; a partner that is away is no fault of ours, and the pause ends grow
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ LONGEST_S = 900.0
 DOUBLINGS = 10
 NEWS_S = 1.0  # after news there is soon more: keys follow cosignatures, answers follow keys
 LOOK_S = 0.05
+HOLD_S = 0.5  # who has the node gets something done, however many stand in line
 _FAULTS = (EntenteError, OSError)  # a full disk among them: it ends no worker
 
 
@@ -73,6 +75,7 @@ class Worker:
         self.listener: Listener | None = None
         self._open_node = open_node
         self._node: Node | None = None
+        self._opened_s = 0.0
         self._last: Node | None = None
         self._tree: Reader | None = None
         self._unsure = False  # whether what the node has in memory may not be what its stores say
@@ -87,6 +90,7 @@ class Worker:
         while self._node is None and not self.stop.is_set():
             try:
                 self._node = self._last = self._open_node()
+                self._opened_s = time.monotonic()
             except BusyError:
                 self._show("another process has the node")
         return self._node
@@ -168,7 +172,8 @@ class Worker:
             self._tree.faults.clear()
 
     def _interrupted(self) -> bool:
-        return self.stop.is_set() or self._wanted()
+        due = time.monotonic() - self._opened_s >= HOLD_S
+        return self.stop.is_set() or (due and self._wanted())
 
     def _wanted(self) -> bool:
         with suppress(OSError):
