@@ -355,6 +355,7 @@ def test_every_single_byte_matters_and_its_file_is_named(demo: Path) -> None:
     assert places(demo) == []
 
 
+@pytest.mark.slow
 def test_every_byte_of_every_bundle_is_bound(demo: Path) -> None:
     """The same for the entries, all bytes, at the level of one register."""
     for side in ("own", "mirror"):

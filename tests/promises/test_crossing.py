@@ -373,6 +373,7 @@ def test_an_agreement_that_opens_nothing_refuses_the_whole_release_with_its_arti
     refused_whole(name, refusing(*OPENS_NOTHING)[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPENS_NOTHING)
 def test_every_object_that_does_not_cross_is_listed_with_its_article(name: str) -> None:
     listed_whole(name, refusing(*OPENS_NOTHING)[name])

@@ -57,6 +57,7 @@ def test_every_rule_passes_fails_and_is_unknown_somewhere() -> None:
     assert not expected_outcomes() - set(coverage(mine)), "the random cases do not reach every outcome"
 
 
+@pytest.mark.slow  # 10,000 cases for each
 @pytest.mark.parametrize("name", sorted(MUTANTS))
 def test_planted_mutant_is_found(name: str) -> None:
     found, mine = answers()
