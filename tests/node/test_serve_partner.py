@@ -701,6 +701,7 @@ def test_a_connection_that_drips_its_request_is_ended(
         assert listen(sock).data == b""
 
 
+@pytest.mark.slow
 def test_a_long_answer_may_take_longer_than_a_request(
     ends: Ends, tree: Path, partner: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
