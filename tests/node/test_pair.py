@@ -6,6 +6,7 @@ both read aloud; and the register that it names is the only one that is believed
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +22,13 @@ from entente.node import pair as pairing
 from entente.node import setup
 from entente.node.node import Node
 from entente.node.pair import MAX_BYTES, PARTNER_CA, accept_pairing, fingerprint, own_pairing
+from entente.node.served import FolderTree
 from entente.node.setup import read_settings
 from entente.node.tls import Holder, certificate
 from entente.register.entry import parse_entry
 from entente.strict import canonical, parse_foreign
 from lab.cheat import Cheat
-from lab.pair import Pair, Tampered, Template, files, gone, unchanged
+from lab.pair import Pair, Template, files, unchanged
 from lab.tls import DAY, key, now
 
 URL = "https://partner.example:8443"
@@ -245,7 +247,8 @@ def test_a_register_whose_entry_0_is_another_is_refused_at_the_first_pull(pair: 
     data = own_pairing(pair.a, URL)
     accept(fresh, canonical({**parse_foreign(data), "genesis": "ab" * 32}), tree="../../IND/served")
     node = again(pair, fresh)
-    tree = Tampered(pair.tree(pair.a), ("mirror/*", gone))  # the mirror is of the node that this one takes the place of
+    shutil.copytree(pair.a.folder / "served" / "own", pair.folder / "own-only" / "own")
+    tree = FolderTree(pair.folder / "own-only")  # its mirror is of the node that this one takes the place of
     with unchanged(node), pytest.raises(VerificationError, match="entry 0"):
         node.pull(tree)
     accept(node, data, tree="../../IND/served")

@@ -21,6 +21,7 @@ from typing import Self
 
 import msgspec
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stix_objects import as_bytes, indicator
 
@@ -339,7 +340,7 @@ def partner_of(street: Street, script: Callable[[ssl.SSLSocket, bytes], None]) -
     """What the second party reads is said by this script, with the first party's real keys."""
     node = street.pair.open(street.pair.codes[0])
     owner = Ed25519PrivateKey.from_private_bytes(node.keys.key("tls/leaf") or b"")
-    leaf = pairing.tls.x509.load_pem_x509_certificate((node.folder / "tls" / "leaf.pem").read_bytes())
+    leaf = x509.load_pem_x509_certificate((node.folder / "tls" / "leaf.pem").read_bytes())
     street.pair.shut(street.pair.codes[0])
     with Server(tls_server(street.pair.folder, [leaf], owner), script) as made:
         street.wires[street.pair.codes[0]].target = made.port
@@ -370,12 +371,12 @@ def test_the_partner_is_served_while_another_process_has_the_node(
         first.rounds(1)
 
 
-def leaf_of(street: Street, code: str, running: Running) -> tuple[pairing.tls.x509.Certificate, Ed25519PrivateKey]:
+def leaf_of(street: Street, code: str, running: Running) -> tuple[x509.Certificate, Ed25519PrivateKey]:
     """The certificate and key that a running node shows."""
     node = running.worker._last
     assert node is not None
     seed = node.keys.key("tls/leaf")
-    leaf = pairing.tls.x509.load_pem_x509_certificate((street.folder(code) / "tls" / "leaf.pem").read_bytes())
+    leaf = x509.load_pem_x509_certificate((street.folder(code) / "tls" / "leaf.pem").read_bytes())
     return leaf, Ed25519PrivateKey.from_private_bytes(seed or b"")
 
 
