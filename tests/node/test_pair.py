@@ -6,34 +6,58 @@ both read aloud; and the register that it names is the only one that is believed
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entente import keys
 from entente.errors import AgreementError, EntenteError, FormatError, UsageError, VerificationError
 from entente.node import pair as pairing
 from entente.node import setup
 from entente.node.node import Node
 from entente.node.pair import MAX_BYTES, PARTNER_CA, accept_pairing, fingerprint, own_pairing
+from entente.node.served import FolderTree
 from entente.node.setup import read_settings
 from entente.node.tls import Holder, certificate
 from entente.register.entry import parse_entry
 from entente.strict import canonical, parse_foreign
 from lab.cheat import Cheat
-from lab.pair import Pair, Tampered, files, gone, unchanged
+from lab.pair import Pair, Template, files, unchanged
 from lab.tls import DAY, key, now
 
 URL = "https://partner.example:8443"
 Change = Callable[[dict[str, Any]], object]
 
 
-def folder_of(node: Node) -> dict[str, str]:
-    """Every file of the node but its databases' logs."""
-    return {name: digest for name, digest in files(node.folder).items() if not name.endswith(("-wal", "-shm"))}
+class Offered(NamedTuple):
+    """A pairing file of the first party's, and the agreement that it is for."""
+
+    data: bytes
+    agreement: str
+
+
+@pytest.fixture(scope="module")
+def offered(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Offered:
+    """Made once: what is tried on it changes copies."""
+    with pytest.MonkeyPatch.context() as cheap:
+        cheap.setattr(keys, "_SCRYPT_N", 2**5)  # as in conftest.py
+        pair = Pair(templates("india-korea"), tmp_path_factory.mktemp("offered"))
+        made = Offered(own_pairing(pair.a, URL), pair.a.law.hash)
+        pair.close()
+    return made
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """The folder of a node of the second party, with its settings and nothing else."""
+    setup.write_settings(tmp_path, setup.Settings("KOR"))
+    return tmp_path
 
 
 def accept(node: Node, data: bytes, tree: str = "") -> setup.Settings:
@@ -134,15 +158,15 @@ def pem(*, ca: bool) -> str:
         pytest.param(lambda told: told.update(url="https://" + "a" * MAX_BYTES), id="too long"),
     ],
 )
-def test_a_file_of_which_any_part_cannot_be_used_changes_nothing(pair: Pair, change: Change) -> None:
+def test_a_file_of_which_any_part_cannot_be_used_changes_nothing(offered: Offered, place: Path, change: Change) -> None:
     """Said in words that need no screen to be trusted; the node knows its partner as before."""
-    accept(pair.b, own_pairing(pair.a, URL))
-    told = parse_foreign(own_pairing(pair.a, "https://new.example"))
+    accept_pairing(place, offered.agreement, offered.data)
+    told = parse_foreign(offered.data)
     change(told)
-    before = folder_of(pair.b)
+    before = files(place)
     with pytest.raises((FormatError, AgreementError, UsageError)) as fault:
-        accept(pair.b, json.dumps(told).encode())
-    assert folder_of(pair.b) == before
+        accept_pairing(place, offered.agreement, json.dumps(told).encode())
+    assert files(place) == before
     assert fault.value.explain().replace("\n", "").isprintable()
 
 
@@ -158,11 +182,11 @@ def test_a_file_of_which_any_part_cannot_be_used_changes_nothing(pair: Pair, cha
         pytest.param(b"[" * 5000, id="too deep"),
     ],
 )
-def test_what_is_no_pairing_file_changes_nothing(pair: Pair, data: bytes) -> None:
-    before = folder_of(pair.b)
+def test_what_is_no_pairing_file_changes_nothing(offered: Offered, place: Path, data: bytes) -> None:
+    before = files(place)
     with pytest.raises(FormatError):
-        accept(pair.b, data)
-    assert folder_of(pair.b) == before
+        accept_pairing(place, offered.agreement, data)
+    assert files(place) == before
 
 
 FIELDS = st.sampled_from(["v", "url", "tls_ca", "tls_key", "party", "genesis", "agreement"])
@@ -200,9 +224,9 @@ def test_the_fingerprint_is_the_beginning_of_the_files_sha_256_in_eight_groups(p
 
 
 @pytest.mark.parametrize("field", ["agreement", "genesis", "party", "tls_ca", "tls_key", "url", "v"])
-def test_whatever_is_changed_on_the_way_changes_the_fingerprint(pair: Pair, field: str) -> None:
+def test_whatever_is_changed_on_the_way_changes_the_fingerprint(offered: Offered, field: str) -> None:
     """A CA, a key, a URL or a genesis of whoever stands in between is heard when both read aloud."""
-    data = own_pairing(pair.a, URL)
+    data = offered.data
     other = {**parse_foreign(data), "tls_ca": pem(ca=True)} if field == "tls_ca" else parse_foreign(data)
     if field != "tls_ca":
         value = other[field]
@@ -219,7 +243,8 @@ def test_a_register_whose_entry_0_is_another_is_refused_at_the_first_pull(pair: 
     data = own_pairing(pair.a, URL)
     accept(fresh, canonical({**parse_foreign(data), "genesis": "ab" * 32}), tree="../../IND/served")
     node = again(pair, fresh)
-    tree = Tampered(pair.tree(pair.a), ("mirror/*", gone))  # the mirror is of the node that this one takes the place of
+    shutil.copytree(pair.a.folder / "served" / "own", pair.folder / "own-only" / "own")
+    tree = FolderTree(pair.folder / "own-only")  # its mirror is of the node that this one takes the place of
     with unchanged(node), pytest.raises(VerificationError, match="entry 0"):
         node.pull(tree)
     accept(node, data, tree="../../IND/served")

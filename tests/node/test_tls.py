@@ -9,6 +9,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -631,6 +632,31 @@ def test_a_clock_that_is_set_back_makes_no_expired_key_good_again(pair: Pair) ->
     assert not pair.b.is_partner_leaf(second.public)
     pair.clock.forward(days=-2)
     assert not pair.b.is_partner_leaf(second.public)
+
+
+@pytest.mark.xfail(strict=True, reason="Stores._load shows a fold that it is still filling")
+def test_a_revoked_key_is_refused_at_every_moment_while_the_node_loads_its_registers_anew(pair: Pair) -> None:
+    """The listener asks from a thread of its own, while the worker learns a new agreement, say."""
+    first = paired(pair)
+    told(pair, certified(pair, pair.a, first))
+    told(pair, certified(pair, pair.a, first, revoked=True))
+    accepted, done = list[str](), threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if pair.b.is_partner_leaf(first):
+                accepted.append(first)
+
+    asking = threading.Thread(target=look)
+    asking.start()
+    try:
+        for _ in range(20):
+            pair.b.view.raw.execute("DELETE FROM saved_fold")
+            pair.b.reload()
+    finally:
+        done.set()
+        asking.join()
+    assert not accepted
 
 
 def test_an_invalid_certification_pins_nothing(pair: Pair) -> None:

@@ -40,7 +40,7 @@ from lab.tls import server as tls_server
 
 pytestmark = pytest.mark.allow_hosts([HOST])
 CANARY = "zebra-quagga-4711"
-EVERY_S = 0.05
+EVERY_S = 0.02
 
 
 class Running:
@@ -266,7 +266,7 @@ def test_a_line_that_breaks_again_and_again_loses_and_doubles_nothing(
     street.received(*rids)
 
 
-@pytest.mark.parametrize("way", ["up", "down"])
+@pytest.mark.parametrize("way", ["up", pytest.param("down", marks=pytest.mark.slow)])
 def test_a_reply_that_is_lost_is_asked_for_again(street: Street, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """The reader's question or its answer is cut in the middle: one fault is counted, one release is received."""
     monkeypatch.setattr(wire, "PAUSE_S", 0.0)
@@ -286,13 +286,13 @@ def test_a_reply_that_is_lost_is_asked_for_again(street: Street, monkeypatch: py
 
 @pytest.mark.usefixtures("impatient")
 def test_a_worker_gives_way_to_each_who_wants_the_node_and_goes_on_afterwards(street: Street) -> None:
-    """Six acts of persons, each an opening of its own: each gets the node, and the worker does rounds in between."""
+    """Four acts of persons, each an opening of its own: each gets the node, and the worker does rounds in between."""
     with street.at_work() as (a, b):
         rids = []
-        for number in range(6):
+        for number in range(4):
             rids.append(street.send(1, first=1 + number))
             a.rounds(1)
-        until(lambda: b.worker.state.opened == 6, "opening")
+        until(lambda: b.worker.state.opened == 4, "opening")
         street.level()
     street.received(*rids)
 
@@ -320,6 +320,7 @@ def test_a_partner_that_drips_does_not_keep_local_users_out(street: Street) -> N
             gone.set()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_partner_that_asks_for_patience_does_not_keep_local_users_out(street: Street) -> None:
     """L-06: half a minute between two questions belongs to whoever needs the node meanwhile."""
