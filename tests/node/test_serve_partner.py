@@ -207,7 +207,6 @@ def test_a_file_that_is_replaced_while_it_is_read_is_one_file(
         put.put("mirror/checkpoint", before)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="FolderTree.open expects no link that leads to itself")
 def test_a_link_that_leads_to_itself_is_not_there(tmp_path: Path) -> None:
     """A partner's stick may hold one: it is no file, as any other link."""
     (tmp_path / "own").mkdir()

@@ -634,7 +634,6 @@ def test_a_clock_that_is_set_back_makes_no_expired_key_good_again(pair: Pair) ->
     assert not pair.b.is_partner_leaf(second.public)
 
 
-@pytest.mark.xfail(strict=True, reason="Stores._load shows a fold that it is still filling")
 def test_a_revoked_key_is_refused_at_every_moment_while_the_node_loads_its_registers_anew(pair: Pair) -> None:
     """The listener asks from a thread of its own, while the worker learns a new agreement, say."""
     first = paired(pair)

@@ -175,9 +175,10 @@ class Stores(ABC):
                 )
         saved = self.view.saved_fold()
         fresh = saved is None or saved[0] != self._heads_text()
-        self.fold = Fold(pair if fresh or saved is None else saved[1], self.laws, self.root_at, verify)
+        fold = Fold(pair if fresh or saved is None else saved[1], self.laws, self.root_at, verify)
         if fresh:
-            self.fold.extend(entries)
+            fold.extend(entries)
+        self.fold = fold  # whole at once: the listener asks it meanwhile whose a key is
         self.noted = {party for party, log_id in self.logs.items() if self.db.get_note(log_id, SIGNED)}
         self._start_gate()
         self.finish()
