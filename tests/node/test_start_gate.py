@@ -352,6 +352,21 @@ def test_a_clock_a_year_ahead_after_a_stop_signs_nothing_until_confirmed(pair: P
         pair.release(pair.a)
 
 
+@pytest.mark.parametrize("name", ["own/checkpoint", "mirror/checkpoint", "own/tile/entries/000.p/*"])
+def test_a_damaged_served_tree_does_not_keep_an_older_node_from_healing(pair: Pair, tmp_path: Path, name: str) -> None:
+    """Our own files cannot heal us; the partner's can, and do at the same pull."""
+    saved = copy_of(pair.a.folder, "node.db", tmp_path / "backup").parent
+    pair.release(pair.a)
+    pair.exchange()
+    size = pair.a.side.size
+    put_back(pair, "IND", "node.db", saved=saved)
+    (path,) = (pair.a.folder / "served").glob(name)
+    path.write_bytes(b"garbage\n" * 20)
+    pair.a.pull()
+    pair.a.check_may_sign()
+    assert pair.a.side.size == size
+
+
 def test_evidence_of_a_fork_survives_a_failed_batch(pair: Pair) -> None:
     """A frozen node is frozen after whatever else goes wrong; the partner gets no entry from it."""
     cheat = Cheat(pair, pair.a)

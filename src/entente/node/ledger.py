@@ -30,9 +30,9 @@ from entente.treaty.decision import decide
 from entente.treaty.request import Decision, Request, View, sealed_ref
 
 PARTNER = "partner"  # the kind of note under which node.db keeps the head of the partner's at which the mirror stands
-FRESH_S = 120  # seconds; a partner that confirms its clock by it allows 300
 TOWARDS = "towards"  # and the one that it has begun to fetch
 AHEAD_AT_ONCE = 4096
+FRESH_S = 120  # how old our cosignature may be; a partner that confirms its clock by it allows 300
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -45,8 +45,8 @@ MAX_AGREEMENT = 1 << 20
 MAX_NEW = 1 << 28  # entries; what a pull holds of them all is 32 bytes for every 256, but the tree holds 32 for each
 MAX_BUNDLE = TILE_WIDTH * (2 + 65_535)
 STEP_BUNDLES = 16
-TRIES = 5  # of a register that moves on while it is read
 STEP_BYTES = 8 << 20
+TRIES = 5  # of a register that moves on while it is read
 _TILE_BYTES = HASH_BYTES * TILE_WIDTH
 
 

@@ -14,7 +14,7 @@ import msgspec
 from entente.account.fold import EMPTY_ROOT, Fold, new_pair
 from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
-from entente.errors import EntenteError, KeyUnavailableError, UsageError
+from entente.errors import EntenteError, KeyUnavailableError, StoreError, UsageError
 from entente.keys import SoftSigner, key_id, verify
 from entente.node import answer, approve, confirm, dispatch, import_, map, pair, propose, pull, setup, slots, tls, why  # noqa: A004
 from entente.node.ledger import Ledger
@@ -118,13 +118,20 @@ class Node(Ledger):
     def sync(self, tree: Reader | None = None) -> Synced:
         """What is due was dispatched; then the partner's tree was pulled, and outcomes answered.
 
-        Raises: as `pull`; what was dispatched by then stands.
+        Raises: as `pull`; what was dispatched by then stands. StoreError if what is due could not leave: only after
+        the rest was done, so that a draft whose key is gone does not cut this node off.
         """
         self.mark_time()
-        sent = slots.dispatch_due(self, self.settings.dispatch_slot_minutes)
+        sent, late = [], None
+        try:
+            sent = slots.dispatch_due(self, self.settings.dispatch_slot_minutes)
+        except StoreError as fault:
+            late = fault
         got = self.pull(tree)
         answered = self.answer()
         self.cosign_anew()
+        if late is not None:
+            raise late
         return Synced(len(sent), got, answered)
 
     def pull(self, tree: Reader | None = None) -> pull.Pulled:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from entente.errors import BehindError, CorruptionError, FormatError
+from entente.errors import BehindError, FormatError, VerificationError
 from entente.node.heal import heal
 from entente.node.ledger import Ledger, mirror_name
 from entente.node.mirror import MAX_NOTE, behind, contradiction, pull_register, read_bundle
@@ -48,7 +48,7 @@ def pull(
     partner shows less than it signed before), ForkError (evidence kept, this node is frozen), VerificationError.
     """
     if node.healable and node.knows_heads():
-        with suppress(BehindError, CorruptionError):
+        with suppress(FormatError, VerificationError):  # our own files may be damaged as well: the partner has them
             heal_own(node)
     if node.healable:
         heal_from(node, tree)

@@ -142,7 +142,7 @@ class _Conversation(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Go on only with a pinned leaf."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn takes Transport, asyncio says more
         self._alarm = self.loop.call_later(IDLE_S, self.transport.abort)
         shown = transport.get_extra_info("ssl_object")
         with contextlib.suppress(VerificationError):

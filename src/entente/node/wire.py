@@ -14,10 +14,14 @@ import ssl
 import time
 from collections.abc import Callable
 from errno import EINPROGRESS
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from entente.errors import FormatError, PartnerError, UsageError, VerificationError
 from entente.node.tls import check_peer
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 CONNECT_S = 10.0
 ANSWER_S = 30.0
@@ -92,10 +96,10 @@ class _TimedSocket(ssl.SSLSocket):
 
     patience: _Patience
 
-    def reach(self, address: object) -> None:
+    def reach(self, address: tuple[Any, ...]) -> None:
         """TCP and TLS stand."""
         self.settimeout(0)
-        code, waiting = self.connect_ex(address), select.poll()  # type: ignore[arg-type]
+        code, waiting = self.connect_ex(address), select.poll()
         waiting.register(self, select.POLLOUT)
         while code == EINPROGRESS:
             if waiting.poll(1000 * self.patience.left()):
@@ -105,12 +109,12 @@ class _TimedSocket(ssl.SSLSocket):
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.do_handshake()
 
-    def recv_into(self, *args: object, **named: object) -> int:
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
         """As a socket does it."""
         while True:
             self.settimeout(self.patience.left())
             try:
-                return super().recv_into(*args, **named)  # type: ignore[arg-type]
+                return super().recv_into(buffer, nbytes, flags)
             except TimeoutError:
                 continue
 
