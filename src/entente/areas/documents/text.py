@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pypdf import PdfReader
-
 MAX_TEXT = 1 << 20
 MAX_FILE = 64 << 20
 SECONDS = 10.0
@@ -63,6 +61,8 @@ def _within(seconds: float) -> Iterator[None]:
 
 def pdf_words(data: bytes, words: Words, *, seconds: float = SECONDS) -> None:
     """What a PDF's pages say is in `words`, as far as it can be had; a PDF that cannot be read adds none."""
+    from pypdf import PdfReader  # noqa: PLC0415 - only the child process that reads a PDF pays for it
+
     try:
         with _within(seconds):
             for number, page in enumerate(PdfReader(io.BytesIO(data)).pages):
