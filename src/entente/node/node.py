@@ -232,7 +232,7 @@ class Node(Ledger):
         Fold(pair, self.laws, self.root_at, verify).extend(part)
         moment = at or max((_at(data) for found in part.values() for data in found), default="")
         roots = {party: self.root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
-        text = reconcile(pair, roots, self.law.hash, moment)
+        text = reconcile(pair, roots, self.law.hash, moment, self.laws)
         digest = read_own(text.rstrip(b"\n").rpartition(b"\n")[2], dict[str, str])["sha256"]
         return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
 

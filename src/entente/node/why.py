@@ -9,8 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from entente.account.reconcile import release_state
-from entente.account.state import ReleaseFact, find_release
+from entente.account.state import ReleaseFact, find_release, release_state
 from entente.errors import UsageError
 from entente.node.approve import approvers
 from entente.node.held import read_release
