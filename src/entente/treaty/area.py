@@ -15,7 +15,7 @@ from entente.treaty.record import Data, Record, Rejected
 class Split(Protocol):
     """Takes a foreign file apart, keeping each object's bytes."""
 
-    def __call__(self, form: str, data: Data, *, place: str) -> tuple[list[Record], list[Rejected]]:
+    def __call__(self, form: str, data: Data, /, *, place: str) -> tuple[list[Record], list[Rejected]]:
         """Records and quarantined objects of a file for this format, both in file order.
 
         Raises: FormatError naming `place` when the file as a whole cannot be read; nothing is imported then.

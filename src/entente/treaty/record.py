@@ -85,8 +85,8 @@ class Record(msgspec.Struct, frozen=True, dict=True):
     `type` what the agreement's `withhold` rows match, `version` orders versions of one id (`""` if it has none) and
     `title` is for people. `names` holds every string inside the record that could name another record (values and
     keys, never its own id); `markings` the foreign marking ids it bears and `author` who made it, which a marking map
-    translates; `prose` the texts (such as addresses) by which running prose would point at this record. `text` is what
-    can be searched in it, for formats whose bytes do not show it.
+    translates; `prose` the texts (such as addresses) by which running prose would point at this record. `parents`
+    are the releases it derives from; `text` is what can be searched in it, for formats whose bytes do not show it.
     """
 
     data: Data
@@ -99,12 +99,18 @@ class Record(msgspec.Struct, frozen=True, dict=True):
     markings: tuple[str, ...] = ()
     author: str = ""
     prose: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
     text: str = ""
 
     @cached_property
     def sha256(self) -> str:
         """Lowercase hex SHA-256 of the bytes."""
         return sha256_of(self.data)
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """By what people know it: id, type and title."""
+        return self.id, self.type, self.title
 
     @property
     def size(self) -> int:
@@ -118,3 +124,8 @@ class Rejected(msgspec.Struct, frozen=True):
     data: Data
     place: str
     reason: str
+
+    @property
+    def sha256(self) -> str:
+        """Lowercase hex SHA-256 of the bytes."""
+        return sha256_of(self.data)

@@ -37,13 +37,13 @@ _GONE = object()
 _TOKEN_END = rb"(?![A-Za-z0-9_\-])"
 
 
-def view(name: str, data: Data) -> Data | None:
+def view(name: str, data: Data) -> bytes | None:
     """The bytes that cross under a view; None when the object cannot be valid without its prose.
 
     Raises: UsageError for a view that does not exist.
     """
     if name == "full":
-        return data
+        return whole(data)
     if name == "no-prose":
         return strip_prose(whole(data))
     raise UsageError(f"no view {name!r}", place="intelligence", remedy=f"Use one of: {', '.join(VIEWS)}.")
