@@ -16,7 +16,7 @@ from entente.node.node import Node
 from entente.node.propose import Wish
 from entente.node.requests import Asked, pace, strays
 from entente.treaty.cover import REPLY, ReplySheet, RequestSheet, Stated, package
-from entente.treaty.marking import Marking, MarkingMap, MapRow
+from entente.treaty.marking import MapRow, Marking, MarkingMap
 from entente.treaty.record import Long, whole
 from lab.pair import Pair
 
@@ -321,7 +321,7 @@ def test_the_command_line_refuses_what_acts_and_says_why(pair: Pair, tmp_path: P
     assert "refused: it is a program (Windows)" in said
 
 
-def test_the_child_process_reads_documents_as_the_node_itself_would(pair: Pair) -> None:
+def test_the_child_process_reads_documents_as_the_node_itself_would() -> None:
     (area,) = [area for area in AREAS.values() if area.name == "documents"]
     records, _ = area.split("document-1", package(Stated({"en": "A"}, "en", "report"), b"%PDF-1.4 harbour"), place="x")
     (found,) = validate("document-1", [[records[0].data]])
