@@ -16,7 +16,22 @@ from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
 from entente.errors import EntenteError, KeyUnavailableError, StoreError, UsageError
 from entente.keys import SoftSigner, key_id, verify
-from entente.node import answer, approve, confirm, dispatch, import_, map, pair, propose, pull, rebuild, setup, slots, tls, why  # noqa: A004
+from entente.node import (
+    answer,
+    approve,
+    confirm,
+    dispatch,
+    import_,
+    map,
+    pair,
+    propose,
+    pull,
+    rebuild,
+    setup,
+    slots,
+    tls,
+    why,
+)  # noqa: A004
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import FolderTree, Reader
