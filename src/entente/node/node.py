@@ -22,7 +22,7 @@ from entente.node import (
     confirm,
     dispatch,
     import_,
-    map,
+    map,  # noqa: A004 - the verb is called so
     pair,
     propose,
     pull,
@@ -31,7 +31,7 @@ from entente.node import (
     slots,
     tls,
     why,
-)  # noqa: A004
+)
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import FolderTree, Reader
@@ -119,8 +119,8 @@ class Node(Ledger):
         )
 
     def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:
-        """A frozen draft of what may cross from an import."""
-        return propose.propose(self, self.areas, source, wish)
+        """A frozen draft of what may cross from an import, or of a release that goes back to the partner."""
+        return propose.propose(self, self.areas, self.validate, source, wish)
 
     def revoke_approval(self, rid: str, handle: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval counts no more; possible until dispatch."""
