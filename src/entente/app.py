@@ -2,12 +2,13 @@
 
 import sys
 
+from entente.areas.documents import AREA as DOCUMENTS
 from entente.areas.intelligence import AREA as INTELLIGENCE
 from entente.node.sandbox import child_command, run_child, validate_in_child
 from entente.treaty.area import Area
 from entente.treaty.record import Data, Record
 
-AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE,)}
+AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE, DOCUMENTS)}
 
 
 def area_of(form: str) -> Area | None:

@@ -21,12 +21,14 @@ from entente.node import (
     approve,
     confirm,
     dispatch,
+    documents,
     import_,
     map,  # noqa: A004 - the verb is called so
     pair,
     propose,
     pull,
     rebuild,
+    requests,
     setup,
     slots,
     tls,
@@ -39,6 +41,7 @@ from entente.node.wire import WireTree
 from entente.register.entry import parse_entry
 from entente.strict import parse_time, read_own
 from entente.treaty.area import Area
+from entente.treaty.cover import ReplySheet, RequestSheet, Stated
 from entente.treaty.marking import MarkingMap
 from entente.treaty.record import Data
 
@@ -216,6 +219,44 @@ class Node(Ledger):
     def confirm(self, persons: Sequence[tuple[str, SoftSigner]]) -> str:
         """Persons vouch for the clock or the registers, and the node signs again; returns what was in doubt."""
         return confirm.confirm(self, persons)
+
+    # Documents, requests and replies
+
+    def document(
+        self, file: Data, stated: Stated, *, label: str, parents: Sequence[str], place: str, map_id: str
+    ) -> import_.Imported:
+        """The file can be proposed as a document."""
+        return documents.document(
+            self,
+            self.areas,
+            file,
+            stated,
+            label=label,
+            parents=tuple(sorted(set(parents))),
+            place=place,
+            map_id=map_id,
+            validate=self.validate,
+        )
+
+    def documents(self, rid: str) -> tuple[documents.Held, ...]:
+        """The documents of a release held here, or of a draft of ours."""
+        return documents.documents(self, rid)
+
+    def ask(self, sheet: RequestSheet, *, author: str, map_id: str) -> requests.Proposed:
+        """A draft of this request stands."""
+        return requests.ask(self, self.areas, sheet, author=author, map_id=map_id, validate=self.validate)
+
+    def reply(self, sheet: ReplySheet, *, author: str, map_id: str) -> requests.Proposed:
+        """A draft of this reply stands."""
+        return requests.reply(self, self.areas, sheet, author=author, map_id=map_id, validate=self.validate)
+
+    def asked(self) -> tuple[requests.Asked, ...]:
+        """Every request of either side with its replies, oldest first."""
+        return requests.asked(self)
+
+    def stray_replies(self) -> tuple[tuple[str, requests.Reply], ...]:
+        """Replies to what is no request known here, each with the release id it names."""
+        return requests.strays(self)
 
     # Questions
 
