@@ -170,10 +170,8 @@ def prepare(
         raise UsageError(f"{kind} is no act of persons", remedy=f"Such are {', '.join(ACT_KINDS)}.")
     whole = _read(kind, canonical({**body, "nonce": nonce()}))
     needed(node, kind, whole)
-    row = ActRow(
-        _act_id(node, kind, whole), kind, node.law.hash, canonical(whole), PREPARED, node.now(), by, 
-        canonical(home or {}),
-    )  # fmt: skip
+    name, kept = _act_id(node, kind, whole), canonical(home or {})
+    row = ActRow(name, kind, node.law.hash, canonical(whole), PREPARED, node.now(), by, kept)
     with node.db.transaction():
         node.db.put_act(row)
         _note(node, row.id, PREPARED, by)
@@ -299,7 +297,8 @@ def _counting(node: Ledger, row: ActRow, wanted: Needed) -> list[tuple[str, Pers
 
 def _read(kind: str, data: bytes) -> dict[str, Any]:
     """A body as plain data; the words of an undertaking may have several lines."""
-    return parse(data, newlines=kind == "undertaking")
+    found: dict[str, Any] = parse(data, newlines=kind == "undertaking")
+    return found
 
 
 def _note(node: Ledger, name: str, what: str, by: str) -> None:

@@ -1,30 +1,279 @@
 """Destruction, and giving back: keys first, then what was in the clear, then ciphertext; then the register says so.
 
 What is to be gone, and what will be answered, is written to node.db before the first of it goes (an erasure). A crash
-after that leaves something that the next opening or pull finishes; before it, nothing has happened. Each step can be
-done again. The ciphertext of a release whose key is gone says nothing more, in whatever backup it rests: but what the
-keys' own short-lived backup holds, and what a disk keeps of files that were removed, is outside a program's reach.
+after that leaves something that the next opening or pull finishes; before it, nothing has happened; each step can be
+done again. The ciphertext of a release whose key is gone says nothing more, in whatever backup it rests. What the keys'
+own short-lived backup holds, and what a disk keeps of files that were removed, is outside a program's reach.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from entente.account.acts import Release, act_message, parse_body
-from entente.account.judge import NotValidError
 from entente.account.reconcile import release_state
-from entente.account.state import ReleaseFact
+from entente.account.state import ReleaseFact, Side
 from entente.crossing.answer import spans_of
-from entente.errors import RefusedError, StateError
+from entente.errors import EntenteError, RefusedError, StateError
 from entente.keys import Signer
 from entente.node import act, copies
 from entente.node.import_ import PACK
 from entente.node.ledger import Draft, Ledger
-from entente.register.entry import Sig, parse_entry
+from entente.register.entry import parse_entry
 from entente.store.act_rows import BEGUN, ErasureRow
 from entente.strict import canonical, encode, parse, read_own
 from entente.treaty.approval import Core
 
-__all__ = ["destroy", "give_back", "intend", "sealed_copy", "settle", "spans_of", "with_import"]
+ENDS = frozenset({"destroyed", "returned"})
+ORDERED = {"destroyed": "return", "returned": "destroy"}  # outcome: the order that it would disobey
+
+
+class What(msgspec.Struct, frozen=True):
+    """What an erasure leaves nowhere: names in keys.db, places in view.db, blobs by root, and imports."""
+
+    keys: tuple[str, ...]
+    blobs: tuple[str, ...]
+    places: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a release of the partner's ends here: the answer's body without witnesses, and how many of them it takes."""
+
+    rid: str
+    outcome: str
+    body: dict[str, Any]
+    witnesses: int
+
+
+# What is to be gone
+
+
+def sealed_copy(fact: ReleaseFact) -> What:
+    """The sealed copy of a release, and what was opened of it."""
+    return What((fact.rid,), (fact.blob,), (fact.rid,))
+
+
+def with_import(node: Ledger, fact: ReleaseFact) -> What:
+    """The sealed copy of a release of ours, and the import it was drawn from if nothing else that is live draws on it.
+
+    Live is a draft that is not dispatched, and a release neither withdrawn, nor ended, nor ordered destroyed.
+    """
+    what, draft = sealed_copy(fact), node.db.draft(fact.rid)
+    source = node.db.source(draft.source) if draft is not None else None
+    if source is None:
+        return what
+    others = [other for other in node.db.drafts() if other.source == source.id and other.rid != fact.rid]
+    if any(other.state != "dispatched" or _is_live(node.side, node.side.release(other.rid)) for other in others):
+        return what
+    return What(
+        (*what.keys, PACK + source.id), (*what.blobs, source.blob), (*what.places, source.id), sources=(source.id,)
+    )
+
+
+def _is_live(side: Side, fact: ReleaseFact | None) -> bool:
+    return fact is not None and not (
+        fact.withdrawn_at(side.size) or is_ordered_destroyed(fact) or ENDS & {given.outcome for given in fact.answers}
+    )
+
+
+def is_ordered_destroyed(fact: ReleaseFact) -> bool:
+    """Whether its originator ordered it destroyed."""
+    return any(order.act == "destroy" for order in fact.orders)
+
+
+def intend(node: Ledger, fact: ReleaseFact, what: What, answer: dict[str, Any] | None = None) -> None:
+    """Inside a transaction: from now on this is to be gone, whatever happens; `settle` does it."""
+    node.db.put_erasure(
+        ErasureRow(fact.rid, node.now(), BEGUN, encode(what), canonical(answer) if answer is not None else b"")
+    )
+
+
+# The receiver
+
+
+def ending(node: Ledger, fact: ReleaseFact, outcome: str) -> Ending:
+    """How a release of the partner's would end here with this outcome, and how many witnesses it takes.
+
+    Raises: StateError if it has ended, or copies or releases of ours that were made from it are open, or its originator
+    ordered otherwise.
+    """
+    _check_open(node, fact, outcome)
+    orders = [o for o in fact.orders if o.act in ("return", "destroy") and not node.other_side.order_answers[o.idx]]
+    if orders and orders[-1].act == ORDERED[outcome]:
+        verb = "give-back" if outcome == "destroyed" else "destroy"
+        raise StateError(f"its originator ordered: {orders[-1].act}", place=fact.rid[:16], remedy=f"`entente {verb}`.")
+    body: dict[str, Any] = {
+        "outcome": outcome,
+        "re": {"origin": node.other_side.origin, "spans": spans_of([fact.idx, *(order.idx for order in orders)])},
+        "witnesses": [],
+    }
+    made = len(copies.copies_of(node, fact.rid))
+    if made:
+        body["copies"] = made
+    try:
+        act.check_valid(node, "answer", body)
+    except StateError as fault:
+        if "persons signed" not in fault.detail:
+            raise
+        return Ending(fact.rid, outcome, body, node.law.law.acts.signers.witnesses)
+    return Ending(fact.rid, outcome, body, 0)
+
+
+def _check_open(node: Ledger, fact: ReleaseFact, outcome: str) -> None:
+    if ENDS & {answer.outcome for answer in fact.answers}:
+        raise StateError("it has ended already", place=fact.rid[:16])
+    out = [str(copy.n) for copy in copies.copies_of(node, fact.rid) if not copy.closed]
+    if out:
+        raise StateError(
+            f"copies are out: {', '.join(out)}", place=fact.rid[:16], remedy="`entente copy close RID N` for each."
+        )
+    made = list(_made_from(node, fact.rid))
+    live = [
+        own.rid[:16]
+        for own, core in made
+        if core.marking.originator != node.partner
+        and release_state(own, node.side.size, node.other_side.size) in ("dispatched", "received")
+    ]
+    if live:
+        raise StateError(
+            f"releases of ours that were made from it are live: {', '.join(live)}",
+            place=fact.rid[:16],
+            remedy="Order them withdrawn or destroyed first.",
+        )
+    if outcome == "returned" and not any(
+        core.marking.originator == node.partner
+        and release_state(own, node.side.size, node.other_side.size) == "received"
+        for own, core in made
+    ):
+        raise StateError(
+            "its originator has not received it back",
+            place=fact.rid[:16],
+            remedy="Release it to its originator, with it as ancestor, and pull the answer.",
+        )
+
+
+def _made_from(node: Ledger, rid: str) -> Iterator[tuple[ReleaseFact, Core]]:
+    """Our releases that name this one of the partner's as an ancestor."""
+    name = rid.encode()
+    for idx, data in enumerate(node.db.entries(node.logs[node.party])):
+        if name not in data or idx not in node.side.by_idx:
+            continue
+        body = parse_body("release", parse_entry(data).body)
+        if isinstance(body, Release) and rid in body.core.ancestors:
+            yield node.side.releases[node.side.by_idx[idx]], body.core
+
+
+def end(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) -> int:
+    """Nothing of the release is here, and our register says so; returns the answer's index.
+
+    Raises: RefusedError if too few witnesses signed, or one that may not; FrozenError if this node may not sign:
+    nothing was destroyed then. StoreError: it is begun, and the next opening or pull finishes it.
+    """
+    node.check_may_sign()
+    fact = node.other_side.release(found.rid)
+    if fact is None:
+        raise StateError("no such release", place=found.rid[:16])
+    body = {**found.body, "witnesses": _witnessed(node, found, witnesses)}
+    try:
+        act.check_valid(node, "answer", body)
+    except StateError as fault:
+        raise RefusedError(fault.detail, place=found.rid[:16], remedy="Ask certified persons to witness it.") from None
+    with node.db.transaction():
+        intend(node, fact, sealed_copy(fact), body)
+        _note(node, found.rid, BEGUN)
+    row = node.db.erasure(found.rid)
+    if row is not None:
+        _finish(node, row)
+    return fact.answers[-1].idx
+
+
+def _witnessed(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) -> list[dict[str, str]]:
+    """Each witness's signature over the answer without witnesses, sorted by handle."""
+    message = act_message("answer", node.side.origin, node.law.hash, found.body)
+    signers = dict(witnesses)
+    persons = [(handle, act.certified(node, handle, signer.public, None)) for handle, signer in signers.items()]
+    for place, (handle, person) in enumerate(persons):
+        act.check_apart(person, handle, persons[:place])
+    sigs = [{"by": handle, "sig": signer.sign(message).hex()} for handle, signer in signers.items()]
+    if len(sigs) < found.witnesses:
+        raise RefusedError(
+            f"{len(sigs)} of {found.witnesses} witnesses signed", place=found.rid[:16], remedy="Name more: --witness."
+        )
+    return sorted(sigs, key=lambda sig: sig["by"])
+
+
+# Both
+
+
+def settle(node: Ledger) -> None:
+    """What was begun is done, and what the registers say has ended is nowhere here; what cannot be yet stays begun.
+
+    Called when the node is opened, and after each pull.
+    """
+    if not node.trees or not node.may_sign():
+        return
+    begun = node.db.erasures()
+    known = {row.rid for row in begun}
+    gone = [fact for fact in _ended(node) if fact.rid not in known]
+    if gone:
+        with node.db.transaction():
+            for fact in gone:
+                intend(node, fact, sealed_copy(fact))
+                _note(node, fact.rid, BEGUN)
+        begun = node.db.erasures()
+    for row in begun:
+        if row.state == BEGUN:
+            with suppress(EntenteError):  # its witnesses' certificates ran out, say: persons see it in `status`
+                _finish(node, row)
+
+
+def _ended(node: Ledger) -> Iterator[ReleaseFact]:
+    """Releases of either party that were answered destroyed or returned, and those of ours ordered destroyed."""
+    for side in (node.side, node.other_side):
+        for fact in side.releases:
+            if ENDS & {given.outcome for given in fact.answers} or (side is node.side and is_ordered_destroyed(fact)):
+                yield fact
+
+
+def _finish(node: Ledger, row: ErasureRow) -> None:
+    """The erasure is done, and answered if an answer belongs to it and does not stand yet."""
+    what = read_own(row.what, What)
+    for name in what.keys:
+        node.keys.destroy(name)
+    for place in what.places:
+        node.view.forget(place)
+    for root in what.blobs:
+        node.served.delete(f"blob/{root}")
+        node.served.delete(f"leaves/{root}")
+        node.blobs.drop_part(root)
+        node.blobs.delete(root)
+    node.served.delete(f"key/{row.rid}")
+    fact = node.other_side.release(row.rid)
+    stated = fact is not None and bool(ENDS & {given.outcome for given in fact.answers})
+    if row.answer and not stated:
+        body = parse(row.answer)
+        node.append([Draft("answer", body)], also=lambda _: _done(node, row, what, body))
+    else:
+        with node.db.transaction():
+            _done(node, row, what, None)
+
+
+def _done(node: Ledger, row: ErasureRow, what: What, body: dict[str, Any] | None) -> None:
+    """Inside a transaction: the erasure is done, and what it answers waits for nobody any more."""
+    node.db.set_erased(row.rid)
+    for source in what.sources:
+        node.db.drop_source(source)
+    log_id = node.logs[node.partner]
+    if body is not None:
+        covered = [i for first, last in body["re"]["spans"] for i in node.other_side.rank2_between(first, last)]
+        for idx in covered:
+            node.db.set_outcome(log_id, idx, str(body["outcome"]), "")
+        node.db.set_answered(log_id, covered)
+    _note(node, row.rid, "done")
+
+
+def _note(node: Ledger, rid: str, what: str) -> None:
+    node.db.journal(node.now(), "erasure", rid, canonical({"outcome": what}))

@@ -10,6 +10,7 @@ import msgspec
 
 from entente.account.acts import Order, parse_body
 from entente.account.state import ReleaseFact, Side
+from entente.crossing.answer import spans_of
 from entente.errors import RefusedError, StateError, UsageError
 from entente.node import act, destroy
 from entente.node.ledger import Ledger
@@ -124,15 +125,19 @@ def _is_stored(node: Ledger, fact: ReleaseFact) -> bool:
 
 
 def pointed(node: Ledger, which: Sequence[str]) -> list[dict[str, Any]]:
-    """Releases of either register, as an incident points at them: `NUMBER` is ours, `CODE/NUMBER` anybody's, or ids."""
+    """Releases as an incident points at them: by number in our register, by id, or `CODE/` and either of a party's."""
     found: dict[str, set[int]] = {}
     for text in which:
-        code, _, rest = text.rpartition("/")
-        sides = [node.pair.sides[code]] if code in node.pair.sides else [node.side, node.other_side]
-        if code and code not in node.pair.sides:
-            raise UsageError(f"{code} is not a party", remedy=f"Parties: {', '.join(node.pair.sides)}.")
-        if not code and any(rid.startswith(rest) for rid in node.other_side.by_rid) and not rest.isdecimal():
-            sides = [node.other_side]
-        fact = release_of(sides[0], rest)
-        found.setdefault(sides[0].origin, set()).add(fact.idx)
-    return [{"origin": origin, "spans": destroy.spans_of(found[origin])} for origin in sorted(found)]
+        side, key = _side_of(node, text)
+        found.setdefault(side.origin, set()).add(release_of(side, key).idx)
+    return [{"origin": origin, "spans": spans_of(found[origin])} for origin in sorted(found)]
+
+
+def _side_of(node: Ledger, text: str) -> tuple[Side, str]:
+    code, slash, key = text.rpartition("/")
+    if slash and code not in node.pair.sides:
+        raise UsageError(f"{code} is not a party", remedy=f"Parties: {', '.join(node.pair.sides)}.")
+    if slash:
+        return node.pair.sides[code], key
+    theirs = not (key.isdecimal() and len(key) < 8) and any(rid.startswith(key) for rid in node.other_side.by_rid)
+    return (node.other_side if theirs else node.side), key

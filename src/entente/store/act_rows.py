@@ -33,6 +33,7 @@ _put_erasure = _erasure_upsert.on_conflict_do_update(
 _erasures = select(t.erasure).order_by(t.erasure.c.at, t.erasure.c.rid)
 _erasure = select(t.erasure).where(t.erasure.c.rid == bindparam("b_rid"))
 _erased = update(t.erasure).where(t.erasure.c.rid == bindparam("b_rid")).values(state=DONE)
+_drop_source = delete(t.source).where(t.source.c.id == bindparam("b_id"))
 _journal_lines = select(t.journal.c.key, t.journal.c.data).where(t.journal.c.kind == bindparam("b_kind")).order_by(
     t.journal.c.seq
 )  # fmt: skip
@@ -108,6 +109,10 @@ class ActRows(Database):
     def set_erased(self, rid: str) -> None:
         """The erasure is done."""
         self.run(_erased, b_rid=rid)
+
+    def drop_source(self, name: str) -> None:
+        """The import is not known any more; the same file can be imported anew."""
+        self.run(_drop_source, b_id=name)
 
     def journal_lines(self, kind: str) -> list[tuple[str, bytes]]:
         """(key, line) of every line of this kind in the home journal, oldest first."""
