@@ -16,7 +16,7 @@ from entente.account.acts import Release, act_message, parse_body
 from entente.account.reconcile import release_state
 from entente.account.state import ReleaseFact, Side
 from entente.crossing.answer import spans_of
-from entente.errors import EntenteError, RefusedError, StateError
+from entente.errors import EntenteError, RefusedError, StateError, StoreError
 from entente.keys import Signer
 from entente.node import act, copies
 from entente.node.import_ import PACK
@@ -184,9 +184,7 @@ def end(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) ->
     with node.db.transaction():
         intend(node, fact, sealed_copy(fact), body)
         _note(node, found.rid, BEGUN)
-    row = node.db.erasure(found.rid)
-    if row is not None:
-        _finish(node, row)
+    finish(node, found.rid)
     return fact.answers[-1].idx
 
 
@@ -238,9 +236,36 @@ def _ended(node: Ledger) -> Iterator[ReleaseFact]:
                 yield fact
 
 
+def finish(node: Ledger, rid: str) -> None:
+    """What was begun of this release is done; StoreError if the disk refuses, and the next opening goes on."""
+    row = node.db.erasure(rid)
+    if row is not None and row.state == BEGUN:
+        _finish(node, row)
+
+
 def _finish(node: Ledger, row: ErasureRow) -> None:
     """The erasure is done, and answered if an answer belongs to it and does not stand yet."""
     what = read_own(row.what, What)
+    try:
+        _erase(node, row.rid, what)
+    except OSError as fault:
+        raise StoreError(
+            f"not everything could be erased yet: {fault}",
+            place=row.rid[:16],
+            remedy="The next pull, or the next opening of the node, finishes it.",
+        ) from None
+    fact = node.other_side.release(row.rid)
+    stated = fact is not None and bool(ENDS & {given.outcome for given in fact.answers})
+    if row.answer and not stated:
+        body = parse(row.answer)
+        node.append([Draft("answer", body)], also=lambda _: _done(node, row, what, body))
+    else:
+        with node.db.transaction():
+            _done(node, row, what, None)
+
+
+def _erase(node: Ledger, rid: str, what: What) -> None:
+    """Nothing of it is in any file of this node. Keys go first: from then on the rest is noise."""
     for name in what.keys:
         node.keys.destroy(name)
     for place in what.places:
@@ -250,15 +275,7 @@ def _finish(node: Ledger, row: ErasureRow) -> None:
         node.served.delete(f"leaves/{root}")
         node.blobs.drop_part(root)
         node.blobs.delete(root)
-    node.served.delete(f"key/{row.rid}")
-    fact = node.other_side.release(row.rid)
-    stated = fact is not None and bool(ENDS & {given.outcome for given in fact.answers})
-    if row.answer and not stated:
-        body = parse(row.answer)
-        node.append([Draft("answer", body)], also=lambda _: _done(node, row, what, body))
-    else:
-        with node.db.transaction():
-            _done(node, row, what, None)
+    node.served.delete(f"key/{rid}")
 
 
 def _done(node: Ledger, row: ErasureRow, what: What, body: dict[str, Any] | None) -> None:

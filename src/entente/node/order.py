@@ -98,7 +98,7 @@ def enter_order(node: Ledger, name: str) -> act.Entered:
 
     Withdrawn before the partner stored it: neither its key nor its blob is anywhere here. To be destroyed: the same,
     and the import it was drawn from too, unless that was to be kept or something else draws on it.
-    Raises: as `act.enter`.
+    Raises: as `act.enter`; StoreError if the order stands, but not everything could be erased yet.
     """
     row = act.act_of(node, name)
     body = parse_body("order", parse(row.body))
@@ -115,7 +115,7 @@ def enter_order(node: Ledger, name: str) -> act.Entered:
 
     done = act.enter(node, row.id, intend)
     node.publish_releases(fact.number - 1)
-    destroy.settle(node)
+    destroy.finish(node, fact.rid)
     return done
 
 
