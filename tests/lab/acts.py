@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from entente.strict import encode, parse, time_text
 from entente.treaty.approval import Core, Sealed, approve
 from entente.treaty.marking import Marking
 from lab.pair import AREA, Pair, sighted
+from lab.worker import BLOWN, Fuse
 
 SIGNERS = ("nair", "iyer")
 MEDIA = "application/stix+json;version=2.1"
@@ -145,3 +147,21 @@ def openable(node: Node, *folders: Path) -> list[str]:
 def _chunks(data: bytes) -> list[bytes]:
     size = 2**20 + 16
     return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+# A process that ends
+
+
+def crashed(folder: Path, act: Callable[[Callable[[int], None]], None]) -> bool:
+    """Whether a child process that does this ends by the fuse; `act` is given what sets it."""
+    pid = os.fork()
+    if pid:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert code in (0, BLOWN)
+        return code == BLOWN
+    try:
+        act(Fuse(folder).set)
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - nothing may return into pytest from here
+        os.write(2, traceback.format_exc().encode())
+        os._exit(1)
