@@ -369,7 +369,7 @@ def decisions(world: World) -> dict[tuple[str, int], Decision]:
     def judge(side: Side, idx: int, entry: Entry, _body: Release) -> None:
         law = world.laws[entry.agreement].law
         request = request_of(world, side.party, idx, entry)
-        view = view_for(fold.pair, side.party, entry.seen.size, request, world.laws, law=law)
+        view = view_for(fold.pair, side.party, entry.seen.size, request, world.laws)
         found[side.party, idx] = decide(law, view, request, remembered_verify)
 
     fold = world.fold(on_release=judge)
@@ -431,7 +431,7 @@ class Node:
     def _judge(self, side: Side, idx: int, entry: Entry, body: Release) -> None:
         request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
         law = self.world.laws[entry.agreement].law
-        view = view_for(self.pair, side.party, entry.seen.size, request, self.world.laws, law=law)
+        view = view_for(self.pair, side.party, entry.seen.size, request, self.world.laws)
         self.views[side.party, idx] = view_bytes(view)
 
     def read(self, count: int | None = None) -> None:

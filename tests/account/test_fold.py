@@ -267,9 +267,9 @@ def test_asking_for_a_view_changes_no_fact_and_no_later_view(sample: str) -> Non
     request = request_of(world, one, idx + 1, parse_entry(world.entries[one][idx]))
     request = msgspec.structs.replace(request, at=world.at)
     size = len(world.entries[two])
-    early = view_bytes(view_for(fold.pair, one, size - 1, request, world.laws, law=world.law))
-    view_for(fold.pair, one, size, request, world.laws, law=world.law)
-    assert view_bytes(view_for(fold.pair, one, size - 1, request, world.laws, law=world.law)) == early
+    early = view_bytes(view_for(fold.pair, one, size - 1, request, world.laws))
+    view_for(fold.pair, one, size, request, world.laws)
+    assert view_bytes(view_for(fold.pair, one, size - 1, request, world.laws)) == early
     assert state_bytes(fold.pair) == before
 
 

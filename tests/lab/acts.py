@@ -22,6 +22,7 @@ from entente.node.order import Remark, order_body
 from entente.strict import encode, parse, time_text
 from entente.treaty.approval import Core, Sealed, approve
 from entente.treaty.marking import Marking
+from entente.treaty.record import Record
 from lab.pair import AREA, Pair, sighted
 from lab.worker import BLOWN, Fuse
 
@@ -55,7 +56,7 @@ def give_back(pair: Pair, node: Node, rid: str, *, ancestors: Sequence[str] | No
     """
     fact = node.other_side.release(rid)
     assert fact is not None
-    marking = fact.marking_at(node.other_side.size)
+    marking = fact.marking
     return derived(pair, node, rid, marking, ancestors=ancestors, bodies=node.view.bodies(rid) or sighted())
 
 
@@ -74,7 +75,7 @@ def derived(
     fact = node.other_side.release(rid)
     assert fact is not None
     mark = marking or msgspec.structs.replace(pair.marking(node), purpose=fact.marking.purpose)
-    made = payload.build(((body, MEDIA, 0, None) for body in bodies or sighted(first=70)), [mark])
+    made = payload.build(((Record(body, MEDIA, "", ""), 0, None) for body in bodies or sighted(first=70)), [mark])
     dek, salt = os.urandom(32), os.urandom(32)
     blob: Blob = node.blobs.write(lambda write: seal(made.pieces(), dek, write))
     core = Core(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from entente.account.cascade import current_marking
 from entente.errors import EntenteError, RefusedError, StateError, StoreError, UsageError
 from entente.node.order import Remark, order_body
 from entente.node.propose import Wish
@@ -143,7 +144,7 @@ def test_a_reclassification_keeps_originator_and_purpose_and_is_applied(either: 
     either.exchange()
     for each in either.nodes.values():
         fact = each.pair.sides[node.party].releases[0]
-        mark = fact.marking_at(each.pair.sides[node.party].size)
+        mark = current_marking(each.pair, each.pair.sides[node.party], fact, each.laws).marking
         assert (mark.level, mark.originator, mark.purpose) == (level, node.party, fact.marking.purpose)
     assert node.state_of(node.side.releases[0]) == "received"
     with pytest.raises(StateError, match="already"):

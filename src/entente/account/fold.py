@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from entente.account import acts
 from entente.account.judge import Judge, NotValidError, OnRelease, Rules, need, origin_name
-from entente.account.state import Invalid, Pair, Side
+from entente.account.state import FORM, Invalid, Pair, Side
 from entente.account.view import agreement_at, prune_open
 from entente.errors import EntenteError, FormatError, VerificationError
 from entente.keys import Verifier
@@ -27,7 +27,8 @@ def new_pair(law: Agreement) -> Pair:
         {
             party: Side(party, origin_name(law.id, party, law.other(party), 1), seen_root=EMPTY_ROOT)
             for party in (first, second)
-        }
+        },
+        FORM,
     )
 
 
@@ -122,9 +123,8 @@ class Fold:
         nonced = hasattr(body, "nonce")
         act = act_id(side.origin, entry) if nonced else ""
         need(not nonced or act not in side.acts, "repeated act")
-        Judge(Rules(self.laws, self.verify, self.on_release), side, other, idx=idx, entry=entry, law=law, act=act).run(
-            body
-        )
+        rules = Rules(self.laws, self.verify, self.on_release)
+        Judge(rules, self.pair, side, idx=idx, entry=entry, law=law, act=act).run(body)
         if nonced:
             side.acts[act] = idx
         if entry.kind in acts.RANK_2:

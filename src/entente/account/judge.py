@@ -11,7 +11,21 @@ from datetime import timedelta
 import msgspec
 
 from entente.account import acts
-from entente.account.state import Act, AnswerFact, KeyFact, PersonFact, ReleaseFact, Side, StandingFact
+from entente.account.cascade import Cascade, live_derivative
+from entente.account.state import (
+    Act,
+    AnswerFact,
+    ClaimFact,
+    IncidentFact,
+    KeyFact,
+    Pair,
+    PersonFact,
+    ReleaseFact,
+    Side,
+    StandingFact,
+    UndertakingFact,
+)
+from entente.account.undertaking import undertaking_fault
 from entente.keys import Verifier, key_id, pae
 from entente.register.entry import Entry, signed_message
 from entente.strict import check_text, parse_time, time_text
@@ -50,10 +64,15 @@ class Judge:
     """One entry about to join the facts: its signatures checked by kind, then its effect."""
 
     def __init__(
-        self, rules: Rules, side: Side, other: Side, *, idx: int, entry: Entry, law: Agreement, act: str
+        self, rules: Rules, pair: Pair, side: Side, *, idx: int, entry: Entry, law: Agreement, act: str
     ) -> None:
-        self.rules, self.side, self.other = rules, side, other
+        self.rules, self.pair, self.side, self.other = rules, pair, side, pair.other(side.party)
         self.idx, self.entry, self.law, self.act = idx, entry, law, act
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """The causal past of the entry: the author's entries before it, and those of the partner's it has seen."""
+        return {self.side.party: self.idx, self.other.party: self.entry.seen.size}
 
     def run(self, body: acts.Body) -> None:
         """Check and apply; `NotValidError` before any change."""
@@ -235,20 +254,29 @@ class Judge:
                 rid=rid,
                 number=place + 1,
                 at=self.entry.at,
+                seen=self.entry.seen.size,
                 agreement=core.agreement,
+                acts_under=self.entry.agreement,
                 area=core.area,
                 article=core.article,
+                format=core.format,
+                custody=core.custody,
                 marking=core.marking,
                 records=core.records.count,
                 bytes_padded=core.bytes_padded,
                 retain_days=core.retain_days,
+                copies=core.copies,
+                units=core.units,
+                ancestors=core.ancestors,
                 blob=body.sealed.blob,
                 key_digest=body.sealed.key_digest,
             )
         )
-        side.by_rid.setdefault(rid, place)
+        if side.by_rid.setdefault(rid, place) == place:
+            for ancestor in core.ancestors:
+                side.derived.setdefault(ancestor, []).append(place)
         side.by_idx[self.idx] = place
-        heapq.heappush(side.open.setdefault(core.area, []), (self.entry.at, place))
+        heapq.heappush(side.open.setdefault(f"{self.entry.agreement}/{core.area}", []), (self.entry.at, place))
         standing = side.standings.get(core.standing) if isinstance(core.standing, str) else None
         if standing is not None:
             date = self.entry.at[:10]
@@ -265,12 +293,12 @@ class Judge:
             scale = self.law.ranks.get(marking.originator, self.law.ranks[self.side.party])
             need(marking.originator == found.marking.originator, "reclassifies to another originator")
             need(marking.level in scale, "reclassifies to a level that its scale has not")
-        found.orders.append(Act(self.idx, body.act, marking))
+        found.orders.append(Act(self.idx, self.entry.at, self.entry.seen.size, body.act, marking))
         self.side.order_answers[self.idx] = []
 
     def _incident(self, body: acts.Incident) -> None:
         self._by_persons(self.law.acts.signers.incident)
-        self.side.incidents.append((self.idx, body))
+        self.side.incidents.append(IncidentFact(self.idx, self.entry.at, self.entry.seen.size, body))
         self.side.order_answers[self.idx] = []
 
     def _answer(self, body: acts.Answer) -> None:
@@ -279,9 +307,14 @@ class Judge:
         need(body.re.origin == other.origin, "answers another register")
         limit = self.entry.seen.size
         covered = [i for first, last in body.re.spans for i in other.rank2_between(first, min(last, limit - 1))]
+        if body.outcome in ("destroyed", "returned"):
+            ending = [other.releases[other.by_idx[idx]].rid for idx in covered if idx in other.by_idx]
+            live = live_derivative(self.pair, self.cut, other, ending)
+            need(live is None, f"{body.outcome} while its derivative at {live} is live")
         if body.outcome == "destroyed":
             self._witnessed(body, covered)
-        fact = AnswerFact(self.idx, self.entry.at, body.outcome)
+        copies = body.copies if isinstance(body.copies, int) else None
+        fact = AnswerFact(self.idx, self.entry.at, body.outcome, copies)
         for idx in covered:
             place = other.by_idx.get(idx)
             (other.releases[place].answers if place is not None else other.order_answers[idx]).append(fact)
@@ -292,14 +325,16 @@ class Judge:
         ranks = self.law.ranks[self.side.party]
         if party.witnesses_from is None or not self.law.acts.signers.witnesses:
             return
+        cascade = Cascade(self.pair, self.cut, self.rules.laws)
         for idx in covered:
             place = self.other.by_idx.get(idx)
             if place is None:
                 continue
-            mark = self.other.releases[place].marking_at(self.entry.seen.size)
+            now = cascade.of(self.other, self.other.releases[place])
+            mark = now.marking
             row = self.law.rows[self.other.party].get(mark.level)
             level = mark.level if mark.originator == self.side.party else row.equivalent if row else mark.level
-            if ranks.get(level, len(ranks)) >= ranks[party.witnesses_from]:
+            if not now.known or ranks.get(level, len(ranks)) >= ranks[party.witnesses_from]:
                 bare = {**self.entry.body, "witnesses": []}
                 message = acts.act_message("answer", self.side.origin, self.entry.agreement, bare)
                 given = [(sig.by, sig.sig) for sig in body.witnesses]
@@ -310,11 +345,14 @@ class Judge:
         self._by_persons(self.law.acts.signers.undertaking)
         for words in body.text.values():
             check_text(words, newlines=True)
-        self.side.undertakings.append((self.idx, body))
+        fault = undertaking_fault(self.side, self.other, self.entry.seen.size, body)
+        need(not fault, fault)
+        self.side.undertakings[self.act] = UndertakingFact(self.idx, self.act, body)
+        self.side.undertaken[body.key] = self.act
 
     def _claim(self, body: acts.Claim) -> None:
         self._by_persons(1, (self.law.acts.roles.claim,))
-        self.side.claims.append((self.idx, body))
+        self.side.claims[body.key] = ClaimFact(self.idx, self.act, body)
 
 
 def _covers(body: acts.Standing) -> acts.StandingClass:

@@ -1,23 +1,31 @@
 """Reconcile: what both registers add up to at one cut, byte-identical on both nodes.
 
-Canonical JSON lines: a header, one line per release and per invalid entry in the order (kind, origin, idx), totals per
-direction, area and level, and the SHA-256 of all lines above.
+Canonical JSON lines: a header; one line per release, open duty, undertaking, claim, open incident, standing approval
+and invalid entry in the order (kind, origin, idx); totals per direction, area and level; the SHA-256 of all above.
 Source: design core-spec, Reconcile.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 
-from entente.account.acts import REFUSALS
-from entente.account.state import Pair, ReleaseFact
+from entente.account.cascade import Cascade
+from entente.account.claim import claims
+from entente.account.duties import duties
+from entente.account.incidents import cases
+from entente.account.state import Pair, release_state
+from entente.account.undertaking import undertakings
 from entente.errors import EntenteError
 from entente.register.entry import parse_entry
 from entente.strict import canonical
+from entente.treaty.agreement import SignedAgreement
 
 Roots = Callable[[str, int], str | None]
+Row = dict[str, Any]
+STATES = ("dispatched", "received", "disputed", "withdrawn", "ended")
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -29,18 +37,6 @@ class Cut(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """`A:B`, in the agreement's order of parties."""
         return ":".join(str(size) for size in self.sizes.values())
-
-
-def release_state(fact: ReleaseFact, own_size: int, partner_size: int) -> str:
-    """dispatched, received, disputed, withdrawn or ended, as both registers show it at a cut."""
-    outcomes = fact.outcomes_at(partner_size)
-    if "destroyed" in outcomes or "returned" in outcomes:
-        return "ended"
-    if fact.withdrawn_at(own_size):
-        return "withdrawn"
-    if "received" in outcomes:
-        return "received"
-    return "disputed" if REFUSALS & set(outcomes) else "dispatched"
 
 
 def closed_cut(entries: Mapping[str, Sequence[bytes]], limits: Mapping[str, int], roots: Roots) -> Cut:
@@ -73,51 +69,89 @@ def _seen(data: bytes, other: str, roots: Roots) -> int:
     return seen.size if roots(other, seen.size) == seen.root else 0
 
 
-def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str) -> bytes:
+def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str, laws: Mapping[str, SignedAgreement]) -> bytes:
     """The lines for a fold that holds exactly the cut; the last line is their SHA-256."""
     sides = list(pair.sides.values())
-    lines: list[bytes] = [
-        canonical(
-            {
-                "agreement": agreement,
-                "at": at,
-                "kind": "header",
-                "origins": [side.origin for side in sides],
-                "roots": [roots[side.party] for side in sides],
-                "sizes": [side.size for side in sides],
-            }
-        )
+    header = {
+        "agreement": agreement,
+        "at": at,
+        "kind": "header",
+        "origins": [side.origin for side in sides],
+        "roots": [roots[side.party] for side in sides],
+        "sizes": [side.size for side in sides],
+    }
+    releases, totals = _releases(pair, laws)
+    rows = [*releases, *_duties(pair, laws, at), *_statements(pair), *_cases(pair), *_standings(pair, at)]
+    rows += [
+        {"kind": "invalid", "origin": side.origin, "idx": bad.idx, "reason": bad.reason}
+        for side in sides
+        for bad in side.invalid
     ]
-    rows: list[tuple[str, str, int, dict[str, object]]] = []
-    totals: dict[tuple[str, str, str], list[int]] = {}
-    for side in sides:
-        other = pair.other(side.party)
-        for fact in side.releases:
-            state = release_state(fact, side.size, other.size)
-            level = fact.marking_at(side.size).level
-            rows.append(
-                ("release", side.origin, fact.idx, {"area": fact.area, "level": level, "rid": fact.rid, "state": state})
-            )
-            total = totals.setdefault((f"{side.party}>{other.party}", fact.area, level), [0, 0, 0])
-            total[0] += 1
-            total[1] += fact.records
-            total[2] += fact.records if state == "received" else 0
-        rows.extend(("invalid", side.origin, bad.idx, {"reason": bad.reason}) for bad in side.invalid)
-    for kind, origin, idx, row in sorted(rows, key=lambda row: row[:3]):
-        lines.append(canonical({"idx": idx, "kind": kind, "origin": origin, **row}))
-    for (direction, area, level), (releases, records, received) in sorted(totals.items()):
-        lines.append(
-            canonical(
-                {
-                    "area": area,
-                    "direction": direction,
-                    "kind": "total",
-                    "level": level,
-                    "received": received,
-                    "records": records,
-                    "releases": releases,
-                }
-            )
-        )
+    ordered = sorted((row["kind"], row["origin"], row["idx"], canonical(row)) for row in rows)
+    lines = [canonical(header), *(line for *_, line in ordered), *map(canonical, totals)]
     text = b"".join(line + b"\n" for line in lines)
     return text + canonical({"kind": "sha256", "sha256": hashlib.sha256(text).hexdigest()}) + b"\n"
+
+
+def _releases(pair: Pair, laws: Mapping[str, SignedAgreement]) -> tuple[list[Row], list[Row]]:
+    """Each release at its current marking, and the totals by direction, area and level: every record in one state."""
+    cascade = Cascade(pair, pair.sizes, laws)
+    rows: list[Row] = []
+    totals: dict[tuple[str, str, str], dict[str, int]] = {}
+    for side in pair.sides.values():
+        other = pair.other(side.party)
+        for fact in side.releases:
+            state, current = release_state(fact, side.size, other.size), cascade.of(side, fact)
+            level = current.marking.level
+            row: Row = {"kind": "release", "origin": side.origin, "idx": fact.idx}
+            row |= {"area": fact.area, "level": level, "rid": fact.rid, "state": state}
+            rows.append(row if current.known else {**row, "onward": False})
+            empty = dict.fromkeys(("releases", "records", *STATES), 0)
+            total = totals.setdefault((f"{side.party}>{other.party}", fact.area, level), empty)
+            total["releases"] += 1
+            total["records"] += fact.records
+            total[state] += fact.records
+    summed: list[Row] = [
+        {"kind": "total", "direction": direction, "area": area, "level": level, **total}
+        for (direction, area, level), total in sorted(totals.items())
+    ]
+    return rows, summed
+
+
+def _duties(pair: Pair, laws: Mapping[str, SignedAgreement], at: str) -> Iterator[Row]:
+    for duty in duties(pair, laws, at):
+        named = {name: value for name, value in msgspec.structs.asdict(duty).items() if value is not None}
+        yield {**named, "kind": "duty", "duty": duty.kind}
+
+
+def _statements(pair: Pair) -> Iterator[Row]:
+    """Each key under which something is undertaken or claimed, named by the first party's entry that states it."""
+    for kind, found in (("undertaking", undertakings(pair)), ("claim", claims(pair))):
+        for held in found:
+            first = next(iter(held.stated))
+            row: Row = {"kind": kind, "origin": pair.sides[first].origin, "idx": held.stated[first].idx}
+            row |= {"key": held.key, "state": held.state}
+            row["stated"] = {party: {"act": fact.act, "idx": fact.idx} for party, fact in held.stated.items()}
+            yield {**row, "fields": list(held.fields)} if held.fields else row
+
+
+def _cases(pair: Pair) -> Iterator[Row]:
+    """Each case that is open."""
+    for case in cases(pair):
+        if case.open:
+            row: Row = {"kind": "incident", "origin": case.origin, "idx": case.idx}
+            entries = [fact.idx for fact in case.facts]
+            yield row | {"entries": entries, "releases": len(case.releases), "stages": list(case.stages)}
+
+
+def _standings(pair: Pair, at: str) -> Iterator[Row]:
+    """Each standing approval with what was released under it."""
+    for side in pair.sides.values():
+        for act, fact in side.standings.items():
+            state = "revoked" if fact.revoked is not None else "expired" if at >= str(fact.body.until) else "live"
+            row: Row = {"kind": "standing", "origin": side.origin, "idx": fact.idx, "act": act, "state": state}
+            used = {
+                "bytes": sum(size for _, size in fact.used.values()),
+                "count": sum(n for n, _ in fact.used.values()),
+            }
+            yield row | {"until": str(fact.body.until), "used": used}

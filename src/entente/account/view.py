@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from entente.account.acts import StandingClass
+from entente.account.cascade import Cascade
 from entente.account.state import Pair, ReleaseFact, Side
 from entente.keys import split_key
 from entente.strict import parse_time
@@ -52,9 +53,7 @@ def in_force(side: Side, other: Side, seen: int, at: str, laws: Mapping[str, Sig
     return found.hash
 
 
-def view_for(
-    pair: Pair, party: str, seen: int, request: Request, laws: Mapping[str, SignedAgreement], *, law: Agreement
-) -> View:
+def view_for(pair: Pair, party: str, seen: int, request: Request, laws: Mapping[str, SignedAgreement]) -> View:
     """The View of the next entry of `party`, which has seen `seen` of the partner's entries.
 
     All of `party`'s facts so far count; the partner's count below `seen`. Source: design core-spec, Fold.
@@ -63,9 +62,9 @@ def view_for(
     core, at = request.core, request.at
     return View(
         persons=_persons(side, [given.by for given in request.approvals], request.idx),
-        ancestors=_ancestors(side, other, seen, core.ancestors),
+        ancestors=_ancestors(pair, side, seen, core.ancestors, laws),
         assurances=_assurances(other, seen, core.area),
-        overdue_hours=overdue_hours(side, seen, at, law),
+        overdue_hours=overdue_hours(side, seen, at, laws),
         seen_before=core.rid in side.by_rid,
         suspended=tuple(sorted([side.party] * side.suspended_at(side.size) + [other.party] * other.suspended_at(seen))),
         in_force=in_force(side, other, seen, at, laws),
@@ -84,11 +83,18 @@ def _persons(side: Side, handles: list[str], idx: int) -> dict[str, Person]:
     return found
 
 
-def _ancestors(side: Side, other: Side, seen: int, rids: tuple[str, ...]) -> dict[str, Ancestor]:
-    found = {}
+def _ancestors(
+    pair: Pair, side: Side, seen: int, rids: tuple[str, ...], laws: Mapping[str, SignedAgreement]
+) -> dict[str, Ancestor]:
+    """The ancestors that may be built upon: known at this cut, and with a marking that can be told in their scale."""
+    other, found = pair.other(side.party), {}
+    cascade = Cascade(pair, {side.party: side.size, other.party: seen}, laws)
     for rid in rids:
         fact = other.release(rid)
         if fact is None or fact.idx >= seen:
+            continue
+        current = cascade.of(other, fact)
+        if not current.known:
             continue
         outcomes = fact.outcomes_at(side.size)
         state = "live"
@@ -98,7 +104,7 @@ def _ancestors(side: Side, other: Side, seen: int, rids: tuple[str, ...]) -> dic
             state = "destroyed"
         elif "returned" in outcomes:
             state = "returned"
-        found[rid] = Ancestor(fact.marking_at(seen), state)
+        found[rid] = Ancestor(current.marking, state)
     return found
 
 
@@ -111,15 +117,17 @@ def _assurances(other: Side, seen: int, area: str) -> tuple[Assurance, ...]:
     return tuple(latest[units] for units in sorted(latest))
 
 
-def overdue_hours(side: Side, seen: int, at: str, law: Agreement) -> int:
+def overdue_hours(side: Side, seen: int, at: str, laws: Mapping[str, SignedAgreement]) -> int:
     """Whole hours by which the oldest unanswered, unwithdrawn release has passed its area's answer_hours; 0 if none.
 
-    Changes nothing: the heaps in `side.open` are pruned as the fold goes on (`prune_open`).
+    Each by the version of the agreement that it was made under, as `duties` has it. Changes nothing: the heaps in
+    `side.open` are pruned as the fold goes on (`prune_open`).
     """
     worst = 0
-    for area, heap in side.open.items():
+    for name, heap in side.open.items():
         oldest = _oldest_open(side, seen, heap)
-        terms = law.areas.get(area)
+        version, _, area = name.partition("/")
+        terms = laws[version].law.areas.get(area)
         if oldest is not None and terms is not None and terms.answer_hours is not None:
             late = parse_time(at) - parse_time(oldest) - timedelta(hours=terms.answer_hours)
             worst = max(worst, late // timedelta(hours=1))

@@ -92,11 +92,11 @@ def check_valid(node: Ledger, kind: str, body: Mapping[str, Any], sigs: Sequence
 def _judge(node: Ledger, judging: type[_J], kind: str, body: Mapping[str, Any], sigs: Sequence[Sig] = ()) -> _J:
     law = node.law
     pair = msgspec.msgpack.decode(msgspec.msgpack.encode(node.pair), type=Pair, strict=False)
-    side, other = pair.sides[node.party], pair.other(node.party)
+    side = pair.sides[node.party]
     entry = Entry(1, kind, node.now(), node.seen(), law.hash, dict(body), sorted(sigs, key=lambda sig: sig.by))
     encode(entry)
     rules = Rules(node.laws, verify, None)
-    judge = judging(rules, side, other, idx=side.size, entry=entry, law=law.law, act=_act_id(node, kind, body))
+    judge = judging(rules, pair, side, idx=side.size, entry=entry, law=law.law, act=_act_id(node, kind, body))
     try:
         judge.run(parse_body(kind, entry.body))
     except NotValidError as fault:

@@ -6,13 +6,10 @@ Source: ../facts/treaty-duties.md, D13 and D19.
 
 import msgspec
 
-from entente.account.acts import Release, parse_body
 from entente.account.state import ReleaseFact
-from entente.errors import FormatError, RefusedError, StateError, UsageError
+from entente.errors import RefusedError, StateError, UsageError
 from entente.node.ledger import Ledger
-from entente.register.entry import parse_entry
 from entente.strict import check_text, encode, read_own
-from entente.treaty.approval import Core
 
 COPY = "copy"
 LONGEST = 200
@@ -26,15 +23,6 @@ class Copy(msgspec.Struct, frozen=True):
     place: str
     made: str
     closed: str = ""
-
-
-def core_of(node: Ledger, party: str, fact: ReleaseFact) -> Core:
-    """What the persons of `party` approved, from its entry."""
-    (data,) = node.db.entries(node.logs[party], fact.idx, fact.idx + 1)
-    body = parse_body("release", parse_entry(data).body)
-    if not isinstance(body, Release):
-        raise FormatError("not a release", place=f"entry {fact.idx} of {party}")
-    return body.core
 
 
 def copies_of(node: Ledger, rid: str) -> list[Copy]:
@@ -65,13 +53,12 @@ def make_copy(node: Ledger, fact: ReleaseFact, holder: str, place: str) -> Copy:
         raise StateError("it is not held here", place=fact.rid[:16])
     if any(order.act != "reclass" for order in fact.orders):
         raise StateError("the originator has withdrawn it or wants it back", place=fact.rid[:16])
-    core = core_of(node, node.partner, fact)
     with node.db.transaction():
         before = copies_of(node, fact.rid)
-        if len(before) >= core.copies:
+        if len(before) >= fact.copies:
             article = node.laws[fact.agreement].law.rules.decide.get("copies", "")
             raise RefusedError(
-                f"{len(before)} of {core.copies} copies were made",
+                f"{len(before)} of {fact.copies} copies were made",
                 place=f"Art. {article}",
                 remedy="The originator may release it anew with more copies.",
             )

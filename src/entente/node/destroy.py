@@ -12,19 +12,17 @@ from typing import Any
 
 import msgspec
 
-from entente.account.acts import Release, act_message, parse_body
-from entente.account.reconcile import release_state
-from entente.account.state import ReleaseFact, Side
+from entente.account.acts import act_message
+from entente.account.cascade import live_derivative
+from entente.account.state import ReleaseFact, Side, release_state
 from entente.crossing.answer import spans_of
 from entente.errors import EntenteError, RefusedError, StateError, StoreError
 from entente.keys import Signer
 from entente.node import act, copies
-from entente.node.import_ import PACK
+from entente.node.held import PACK
 from entente.node.ledger import Draft, Ledger
-from entente.register.entry import parse_entry
 from entente.store.act_rows import BEGUN, ErasureRow
 from entente.strict import canonical, encode, parse, read_own
-from entente.treaty.approval import Core
 
 ENDS = frozenset({"destroyed", "returned"})
 ORDERED = {"destroyed": "return", "returned": "destroy"}  # outcome: the order that it would disobey
@@ -100,11 +98,13 @@ def ending(node: Ledger, fact: ReleaseFact, outcome: str) -> Ending:
     Raises: StateError if it has ended, or copies or releases of ours that were made from it are open, or its originator
     ordered otherwise.
     """
-    _check_open(node, fact, outcome)
+    if ENDS & {answer.outcome for answer in fact.answers}:
+        raise StateError("it has ended already", place=fact.rid[:16])
     orders = [o for o in fact.orders if o.act in ("return", "destroy") and not node.other_side.order_answers[o.idx]]
     if orders and orders[-1].act == ORDERED[outcome]:
         verb = "give-back" if outcome == "destroyed" else "destroy"
         raise StateError(f"its originator ordered: {orders[-1].act}", place=fact.rid[:16], remedy=f"`entente {verb}`.")
+    _check_open(node, fact, outcome)
     body: dict[str, Any] = {
         "outcome": outcome,
         "re": {"origin": node.other_side.origin, "spans": spans_of([fact.idx, *(order.idx for order in orders)])},
@@ -123,31 +123,19 @@ def ending(node: Ledger, fact: ReleaseFact, outcome: str) -> Ending:
 
 
 def _check_open(node: Ledger, fact: ReleaseFact, outcome: str) -> None:
-    if ENDS & {answer.outcome for answer in fact.answers}:
-        raise StateError("it has ended already", place=fact.rid[:16])
     out = [str(copy.n) for copy in copies.copies_of(node, fact.rid) if not copy.closed]
     if out:
         raise StateError(
             f"copies are out: {', '.join(out)}", place=fact.rid[:16], remedy="`entente copy close RID N` for each."
         )
-    made = list(_made_from(node, fact.rid))
-    live = [
-        own.rid[:16]
-        for own, core in made
-        if core.marking.originator != node.partner
-        and release_state(own, node.side.size, node.other_side.size) in ("dispatched", "received")
-    ]
-    if live:
+    live = live_derivative(node.pair, node.pair.sizes, node.other_side, [fact.rid])
+    if live is not None:
         raise StateError(
-            f"releases of ours that were made from it are live: {', '.join(live)}",
+            f"a release of ours that was made from it is live: {node.side.releases[node.side.by_idx[live]].rid[:16]}",
             place=fact.rid[:16],
-            remedy="Order them withdrawn or destroyed first.",
+            remedy="Order it withdrawn or destroyed first.",
         )
-    if outcome == "returned" and not any(
-        core.marking.originator == node.partner
-        and release_state(own, node.side.size, node.other_side.size) == "received"
-        for own, core in made
-    ):
+    if outcome == "returned" and not any(_is_return(node, own) for own in _made_from(node, fact)):
         raise StateError(
             "its originator has not received it back",
             place=fact.rid[:16],
@@ -155,15 +143,15 @@ def _check_open(node: Ledger, fact: ReleaseFact, outcome: str) -> None:
         )
 
 
-def _made_from(node: Ledger, rid: str) -> Iterator[tuple[ReleaseFact, Core]]:
+def _made_from(node: Ledger, fact: ReleaseFact) -> list[ReleaseFact]:
     """Our releases that name this one of the partner's as an ancestor."""
-    name = rid.encode()
-    for idx, data in enumerate(node.db.entries(node.logs[node.party])):
-        if name not in data or idx not in node.side.by_idx:
-            continue
-        body = parse_body("release", parse_entry(data).body)
-        if isinstance(body, Release) and rid in body.core.ancestors:
-            yield node.side.releases[node.side.by_idx[idx]], body.core
+    return [node.side.releases[place] for place in node.side.derived.get(fact.rid, ())]
+
+
+def _is_return(node: Ledger, own: ReleaseFact) -> bool:
+    """Whether a release of ours brought something of the partner's home to it."""
+    state = release_state(own, node.side.size, node.other_side.size)
+    return own.marking.originator == node.partner and state == "received"
 
 
 def end(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) -> int:

@@ -59,7 +59,7 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
         made = ready[draft_rid[id(draft)]]
         request = node.request_for(made.release, idx, at)
         law = node.laws[made.release.core.agreement]
-        view = node.view_of(node.party, node.seen().size, request, law)
+        view = node.view_of(node.party, node.seen().size, request)
         decision = decided[made.draft.rid] = decide(law.law, view, request, verify)
         if not (decision.permit and made.gate.permit):
             refused[made.draft.rid] = decision if not decision.permit else made.gate

@@ -32,7 +32,7 @@ def judge(node: Ledger, pair: Pair) -> tuple[list[Judged], OnRelease]:
             return
         law = node.laws[entry.agreement]
         request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-        view = view_for(pair, side.party, entry.seen.size, request, node.laws, law=law.law)
+        view = view_for(pair, side.party, entry.seen.size, request, node.laws)
         rows.append(Judged(idx, body.core.rid, decide(law.law, view, request, verify)))
 
     return rows, on_release

@@ -24,7 +24,6 @@ from entente.register.tree import Edge, Tree, leaf_hashes
 from entente.store.heads import Head
 from entente.store.node_db import NoteRow
 from entente.strict import canonical
-from entente.treaty.agreement import SignedAgreement
 from entente.treaty.approval import rid_of
 from entente.treaty.decision import decide
 from entente.treaty.request import Decision, Request, View, sealed_ref
@@ -132,14 +131,14 @@ class Ledger(Stores):
         """What decide() is asked about a release entry."""
         return Request(self.side.origin, idx, at, release.core, sealed_ref(release.sealed), release.approvals)
 
-    def view_of(self, party: str, seen: int, request: Request, law: SignedAgreement) -> View:
+    def view_of(self, party: str, seen: int, request: Request) -> View:
         """The View of the next entry of `party`, which has seen `seen` of the other's entries."""
-        return view_for(self.pair, party, seen, request, self.laws, law=law.law)
+        return view_for(self.pair, party, seen, request, self.laws)
 
     def decide_next(self, request: Request, skip: frozenset[str] = frozenset()) -> Decision:
         """decide() for what would be this party's next entry."""
         law = self.laws.get(request.core.agreement, self.law)
-        view = self.view_of(self.party, self.trees[self._other].size, request, law)
+        view = self.view_of(self.party, self.trees[self._other].size, request)
         return decide(law.law, view, request, verify, skip=skip)
 
     def append(

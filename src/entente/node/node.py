@@ -32,19 +32,21 @@ from entente.node import (
     pair,
     propose,
     pull,
+    rebuild,
     setup,
     slots,
     tls,
     why,
 )
+from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
-from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
 from entente.node.wire import WireTree
 from entente.register.entry import parse_entry
 from entente.strict import parse_time, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import MarkingMap
+from entente.treaty.record import Data
 
 PERSON = "person/"
 
@@ -91,6 +93,8 @@ class Node(Ledger):
         self.areas = areas
         self.validate = validate
         destroy.settle(self)
+        if self.view.empty and self.trees:
+            self.rebuild()
 
     # Persons
 
@@ -110,11 +114,16 @@ class Node(Ledger):
         """The marking map is held here, signed; returns its id."""
         return map.sign_map(self, found, list(persons))
 
-    def import_file(self, area: str, data: bytes, *, place: str, map_id: str) -> import_.Imported:
-        """The file's objects can be proposed."""
+    def import_file(self, area: str, data: Data, *, place: str, map_id: str, form: str = "") -> import_.Imported:
+        """The file's objects can be proposed; `form` is its format, the area's first by default."""
         if area not in self.areas:
             raise UsageError(f"area {area} is not built here", remedy=f"Built: {', '.join(self.areas)}.")
-        return import_.import_file(self, self.areas[area], data, place=place, map_id=map_id)
+        found = self.areas[area]
+        if form and form not in found.formats:
+            raise UsageError(f"{area} has no format {form}", remedy=f"Its formats: {', '.join(found.formats)}.")
+        return import_.import_file(
+            self, found, form or found.formats[0], data, place=place, map_id=map_id, validate=self.validate
+        )
 
     def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:
         """A frozen draft of what may cross from an import."""
@@ -207,6 +216,10 @@ class Node(Ledger):
             return key == self.settings.partner_tls_key
         latest = max(self.now(), self.heads.watermark() or "")  # a clock set back makes no expired key good again
         return fact.revoked_from is None and latest < fact.until
+
+    def rebuild(self) -> tuple[int, list[tuple[str, str]]]:
+        """view.db is made anew; returns how many imports and releases that took, and what cannot be read any more."""
+        return rebuild.rebuild(self, self.areas, self.validate)
 
     def confirm(self, persons: Sequence[tuple[str, SoftSigner]]) -> str:
         """Persons vouch for the clock or the registers, and the node signs again; returns what was in doubt."""
@@ -301,7 +314,7 @@ class Node(Ledger):
         Fold(pair, self.laws, self.root_at, verify).extend(part)
         moment = at or max((_at(data) for found in part.values() for data in found), default="")
         roots = {party: self.root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
-        text = reconcile(pair, roots, self.law.hash, moment)
+        text = reconcile(pair, roots, self.law.hash, moment, self.laws)
         digest = read_own(text.rstrip(b"\n").rpartition(b"\n")[2], dict[str, str])["sha256"]
         return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
 

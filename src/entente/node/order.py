@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from entente.account.acts import Order, parse_body
+from entente.account.cascade import current_marking
 from entente.account.state import ReleaseFact, Side
 from entente.crossing.answer import spans_of
 from entente.errors import RefusedError, StateError, UsageError
@@ -62,7 +63,8 @@ def order_body(node: Ledger, which: str, what: str, remark: Remark | None = None
 
 def _remarked(node: Ledger, fact: ReleaseFact, remark: Remark) -> Marking:
     """The marking after the order, under which the partner can still hold the release."""
-    law, old = node.laws[fact.agreement].law, fact.marking_at(node.side.size)
+    law = node.laws[fact.agreement].law
+    old = current_marking(node.pair, node.side, fact, node.laws).marking
     new = Marking(
         tuple(sorted(set(remark.caveats))) if remark.caveats is not None else old.caveats,
         remark.level or old.level,

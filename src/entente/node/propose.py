@@ -11,7 +11,8 @@ from entente.crossing.seal import seal
 from entente.errors import RefusedError, UsageError
 from entente.keys import verify
 from entente.node.gate import Situation, gate
-from entente.node.import_ import read_map, read_source, unseal_blob
+from entente.node.held import read_source, sealed_content
+from entente.node.import_ import read_map
 from entente.node.ledger import Ledger
 from entente.store.node_db import DraftRow, SourceRow
 from entente.strict import canonical, encode, parse_as
@@ -20,7 +21,7 @@ from entente.treaty.approval import Approval, Core, Records
 from entente.treaty.area import Area
 from entente.treaty.decision import decide
 from entente.treaty.marking import Mapper, Marking, join
-from entente.treaty.record import Record
+from entente.treaty.record import Record, whole
 from entente.treaty.request import Decision, Request, SealedRef, View
 
 NOT_YET = frozenset({"kem", "approval_valid", "approval_count"})
@@ -177,16 +178,17 @@ def _freeze(
         )
     number = {marking: place for place, marking in enumerate(markings)}
     previous = _previous([record for record, _ in kept])
-    made = payload.build(((r.data, r.media, number[m], previous.get((r.id, r.version))) for r, m in kept), markings)
+    made = payload.build(((r, number[m], previous.get((r.id, r.version))) for r, m in kept), markings)
     dek, salt = os.urandom(32), os.urandom(32)
-    blob = node.blobs.write(lambda write: seal(made.pieces(), dek, write))
+    content = payload.Content(salt)
+    blob = node.blobs.write(lambda write: seal(content.through(made.pieces()), dek, write))
     modes = law.areas[template.area].custody or {}
     core = msgspec.structs.replace(
         template,
         marking=joined,
         custody=modes.get(joined.level, modes.get("default", template.custody)),
         bytes_padded=made.padded,
-        content=payload.content(salt, made.pieces()),
+        content=content.hex,
         records=payload.commit(salt, made.listing),
     )
     core.check()
@@ -203,7 +205,7 @@ def _freeze(
             node.now(), "gate", rid, canonical({"findings": msgspec.to_builtins(private.findings), "rid": rid})
         )
     pattern = area.mention_pattern(record for record, _ in refused)
-    mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(record.data))
+    mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(whole(record.data)))
     crossing = tuple(record.sha256 for record, _ in kept)
     return Proposal(rid, core, draft.state, len(kept), made.size, tuple(refused), mentions, decision, private, crossing)
 
@@ -228,14 +230,6 @@ def gate_draft(node: Ledger, draft: DraftRow, core: Core, approvals: Sequence[Ap
         frozen=node.frozen,
     )
     return gate(node.laws[core.agreement].law, node.party, core, now)
-
-
-def sealed_content(node: Ledger, draft: DraftRow) -> str:
-    """The content commitment of the bytes that rest sealed for this draft; "" if they cannot be opened."""
-    secret = node.keys.key(draft.rid)
-    if secret is None or not node.blobs.holds(draft.blob):
-        return ""
-    return payload.content(secret[32:], unseal_blob(node.blobs, draft.blob, secret[:32]))
 
 
 def journal_decision(node: Ledger, rid: str, decision: Decision) -> None:

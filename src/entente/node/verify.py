@@ -283,7 +283,7 @@ class _ServedReader:
             nonlocal decided
             law = self.laws[entry.agreement]
             request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-            view = view_for(pair, side.party, entry.seen.size, request, self.laws, law=law.law)
+            view = view_for(pair, side.party, entry.seen.size, request, self.laws)
             decision = decide(law.law, view, request, count)
             decided += 1
             if not decision.permit:

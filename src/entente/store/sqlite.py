@@ -5,7 +5,7 @@ The driver is pysqlite3, whose wheel carries its own SQLite: the one in Debian 1
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,15 @@ def _compiled(statement: ClauseElement) -> tuple[str, dict[str, object]]:
 def sqlite_version() -> tuple[str, bool]:
     """The version of SQLite in use, and whether a node may run on it."""
     return sqlite.sqlite_version, sqlite.sqlite_version_info >= OLDEST
+
+
+def version_of(path: Path) -> int:
+    """The schema version that a file states; StoreError if it is no database."""
+    try:
+        with closing(sqlite.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as raw:
+            return int(raw.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite.Error as fault:
+        raise StoreError(str(fault), place=str(path)) from None
 
 
 class Database:

@@ -192,7 +192,9 @@ thing = Table(  # one object version as people and screens see it
     Column("title", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("marking", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("text", Text, nullable=False),  # what can be searched in it, where its bytes do not show that
+    Column("data", LargeBinary, nullable=False),  # empty where it is long: it is read from its blob
 )
 thing_id = Index("thing_id", thing.c.id)
 thing_sha = Index("thing_sha256", thing.c.sha256)
