@@ -6,7 +6,7 @@ from typing import get_args
 import click
 import msgspec
 
-from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, show
+from entente.commands.frame import FILE, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.documents import Held, write_file
 from entente.node.import_ import file_data

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from entente.account.cascade import current_marking
 from entente.account.state import find_release
+from entente.crossing.payload import commitments
 from entente.errors import CorruptionError, StateError, StoreError, UsageError
 from entente.node.held import read_release
 from entente.node.import_ import Imported, Validate, import_file
 from entente.node.ledger import Ledger
+from entente.node.material import received
 from entente.strict import read_own
 from entente.treaty.agreement import Agreement
 from entente.treaty.approval import Core
@@ -50,20 +53,26 @@ def document(
         file: its bytes.
         stated: what a person says of it.
         label: the foreign marking it bears; "" for none.
-        parents: releases it derives from, sorted.
+        parents: releases of the partner's that it derives from, sorted; it names their records.
         place: names it in errors.
         map_id: the marking map it is marked by.
         validate: reads it in a child process.
-    Raises: UsageError if a parent is no release known here.
+    Raises: UsageError if a parent is no release of the partner's; StateError if it was withdrawn, or is not held.
     """
     area = next((found for found in areas.values() if DOCUMENT in found.formats), None)
     if area is None:
         raise UsageError("no area here reads documents")
-    for rid in parents:
-        if find_release(node.pair, rid) is None:
-            raise UsageError(f"no release {rid[:16]} is known here", remedy="See `entente list releases`.")
+    above = [commitment for rid in parents for commitment in _commitments(node, rid)]
+    stated = msgspec.structs.replace(stated, derived=tuple(sorted({*stated.derived, *above})))
     data = package(stated, file, label=label, parents=parents)
     return import_file(node, area, DOCUMENT, data, place=place, map_id=map_id, validate=validate)
+
+
+def _commitments(node: Ledger, rid: str) -> list[str]:
+    """Which records a document that derives from a release names: all of it, as its core committed to them."""
+    fact, secret = received(node, rid), node.keys.key(rid) or b""
+    listing, _ = read_release(node, fact.blob, node.blobs.size(fact.blob), secret)
+    return [leaf.hex() for leaf in commitments(secret[32:], listing)]
 
 
 def documents(node: Ledger, rid: str) -> tuple[Held, ...]:
@@ -101,7 +110,8 @@ def _place(node: Ledger, rid: str) -> _Place:
         side, fact = found
         if side is node.other_side and fact.withdrawn_at(side.size):
             raise StateError(f"{side.party} withdrew it", place=rid[:16], remedy="It is not used any more.")
-        return _Place(fact.format, fact.blob, fact.marking_at(side.size), side.party)
+        now = current_marking(node.pair, side, fact, node.laws)
+        return _Place(fact.format, fact.blob, now.marking, side.party)
     draft = node.db.draft(rid)
     if draft is None:
         raise UsageError(f"no release or draft {rid[:16]}", remedy="See `entente list releases`.")

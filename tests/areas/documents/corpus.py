@@ -22,9 +22,9 @@ def stated(title: str = "Patrol report") -> Stated:
     return Stated(title={"en": title}, language="en", kind="report")
 
 
-def packed(file: Data, **more: str) -> Data:
+def packed(file: Data, label: str = "") -> Data:
     """The package of a file."""
-    return package(stated(), file, **more)
+    return package(stated(), file, label=label)
 
 
 def archive(members: Members, *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
