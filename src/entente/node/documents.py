@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from entente.account.cascade import current_marking
+from entente.account.cascade import carried, current_marking, scale_of
 from entente.account.state import find_release
 from entente.crossing.payload import commitments
 from entente.errors import CorruptionError, StateError, StoreError, UsageError
@@ -110,8 +110,7 @@ def _place(node: Ledger, rid: str) -> _Place:
         side, fact = found
         if side is node.other_side and fact.withdrawn_at(side.size):
             raise StateError(f"{side.party} withdrew it", place=rid[:16], remedy="It is not used any more.")
-        now = current_marking(node.pair, side, fact, node.laws)
-        return _Place(fact.format, fact.blob, now.marking, side.party)
+        return _Place(fact.format, fact.blob, current_marking(node.pair, side, fact, node.laws).marking, side.party)
     draft = node.db.draft(rid)
     if draft is None:
         raise UsageError(f"no release or draft {rid[:16]}", remedy="See `entente list releases`.")
@@ -121,12 +120,12 @@ def _place(node: Ledger, rid: str) -> _Place:
 
 def banner(law: Agreement, mark: Marking, sender: str) -> tuple[str, ...]:
     """The marking as its sender writes it, and its equivalent as the other party does, one line each."""
-    own = mark.originator if mark.originator in law.party else sender
-    row = law.equivalents(own).get(mark.level)
+    own = scale_of(mark, sender, law)
+    other = law.other(own)
+    word = carried(mark.level, own, other, law)
     lines = [f"{own}: {marking_line(mark)}"]
-    if row is not None:
-        other = law.other(own)
-        lines.append(f"{other}: {marking_line(msgspec.structs.replace(mark, level=row.equivalent))}")
+    if word is not None:
+        lines.append(f"{other}: {marking_line(msgspec.structs.replace(mark, level=word))}")
     return tuple(lines)
 
 
