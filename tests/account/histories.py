@@ -440,7 +440,6 @@ class Node:
 
     def _judge(self, side: Side, idx: int, entry: Entry, body: Release) -> None:
         request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-        law = self.world.laws[entry.agreement].law
         view = view_for(self.pair, side.party, entry.seen.size, request, self.world.laws)
         self.views[side.party, idx] = view_bytes(view)
 
