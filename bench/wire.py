@@ -44,6 +44,7 @@ from entente.register.tiles import split
 from entente.register.tree import Tree, leaf_hashes
 from entente.stage import Stage
 from entente.treaty.agreement import parse_agreement
+from entente.treaty.marking import Marking
 from entente.treaty.record import pieces, sha256_of
 
 ROUNDS = 5
@@ -280,7 +281,7 @@ def _signer(side: Side, number: int) -> SoftSigner:
 def _map(side: Side, node: Node, area: str = "") -> str:
     law = node.law.law
     found = marking_map(side, default=True)
-    if area:
+    if area and isinstance(found.default, Marking):
         plain = msgspec.structs.replace(found.default, purpose=(law.areas[area].purposes or ("",))[0])
         found = msgspec.structs.replace(found, area=area, rows=(), default=plain)
     mappers = [n for n, person in enumerate(side.people) if n and law.acts.roles.map in person.roles]

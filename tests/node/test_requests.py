@@ -16,7 +16,7 @@ from entente.node.node import Node
 from entente.node.propose import Wish
 from entente.node.requests import Asked, pace, strays
 from entente.treaty.cover import REPLY, ReplySheet, RequestSheet, Stated, package
-from entente.treaty.marking import Marking, MarkingMap, MapRow
+from entente.treaty.marking import MapRow, Marking, MarkingMap
 from entente.treaty.record import Long, whole
 from lab.pair import Pair
 

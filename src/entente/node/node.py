@@ -276,6 +276,10 @@ class Node(Ledger):
         """One act, by its id or the beginning of one."""
         return act.show(self, act.act_of(self, name))
 
+    def needed(self, kind: str, body: Mapping[str, Any]) -> act.Needed:
+        """How many persons, in which roles, an act takes; raises what `prepare` would."""
+        return act.needed(self, kind, {**body, "nonce": "00" * 16})
+
     def prepare(
         self, kind: str, body: Mapping[str, Any], *, by: str = "", home: Mapping[str, Any] | None = None
     ) -> act.Act:

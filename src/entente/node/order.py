@@ -30,17 +30,24 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 def release_of(side: Side, which: str) -> ReleaseFact:
-    """The release with this number in the side's register, or whose id begins so; UsageError if not exactly one."""
-    if which.isdecimal() and len(which) < 8:
-        number = int(which)
-        if 0 < number <= len(side.releases):
-            return side.releases[number - 1]
-    found = [rid for rid in side.by_rid if which and rid.startswith(which)]
+    """The release with this number in the side's register, or whose id begins so; UsageError if not exactly one.
+
+    Up to seven digits are a number, never the beginning of an id: an order must not go to another release.
+    """
+    if is_number(which):
+        found = [fact.rid for fact in side.releases[int(which) - 1 : int(which)]] if int(which) else []
+    else:
+        found = [rid for rid in side.by_rid if which and rid.startswith(which)]
     fact = side.release(found[0]) if len(found) == 1 else None
     if fact is None:
         what = f"{which} names {len(found)} releases" if found else f"no release {which}"
         raise UsageError(f"{what} of {side.party}", remedy="See `entente list releases`.")
     return fact
+
+
+def is_number(which: str) -> bool:
+    """Whether a person means a release's number by this, not its id."""
+    return which.isascii() and which.isdecimal() and len(which) < 8
 
 
 def order_body(node: Ledger, which: str, what: str, remark: Remark | None = None) -> dict[str, Any]:
@@ -141,5 +148,5 @@ def _side_of(node: Ledger, text: str) -> tuple[Side, str]:
         raise UsageError(f"{code} is not a party", remedy=f"Parties: {', '.join(node.pair.sides)}.")
     if slash:
         return node.pair.sides[code], key
-    theirs = not (key.isdecimal() and len(key) < 8) and any(rid.startswith(key) for rid in node.other_side.by_rid)
+    theirs = not is_number(key) and any(rid.startswith(key) for rid in node.other_side.by_rid)
     return (node.other_side if theirs else node.side), key
