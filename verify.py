@@ -543,7 +543,7 @@ def _spans(value: Any, name: str) -> None:
 H16, H32, SIG = hexes(16), hexes(32), hexes(64)
 STR = a(lambda v: isinstance(v, str) and v != "", "a string")
 INT = a(lambda v: type(v) is int and v >= 0, "a whole number")
-ANY = a(lambda v: v not in ("", None), "a value")  # formats.md leaves the type open
+TEXT = a(lambda v: isinstance(v, str), "a string, which may be empty")
 TRUE = a(lambda v: v is True, "true")
 TIME = a(lambda v: isinstance(v, str) and is_time(v), "a time")
 PARTY = a(lambda v: isinstance(v, str) and bool(re.fullmatch("[A-Z]{2,8}", v)), "a party code")
@@ -618,11 +618,11 @@ BODIES: dict[str, dict[str, Rule]] = {
                  "stage": words("notice", "findings", "measures"), "nonce": H16},
     "answer": {"re": SPANS, "outcome": words("received", "applied", "returned", "destroyed", *REFUSALS),
                "copies?": INT, "witnesses": SIGS},
-    "undertaking": {"key": STR, "from": ANY, "to": ANY, "text": a(lambda v: isinstance(v, dict) and bool(v) and all(
+    "undertaking": {"key": STR, "from": STR, "to": STR, "text": a(lambda v: isinstance(v, dict) and bool(v) and all(
         isinstance(w, str) and w for w in v.values()), "words by language"), "strength": words(*STRENGTHS),
-        "source": ANY, "measure": ANY, "basis": ANY, "band": ANY, "due?": ANY, "amends?": ANY, "restates?": ANY,
+        "source": TEXT, "measure": TEXT, "basis": TEXT, "band": TEXT, "due?": TIME, "amends?": H32, "restates?": H32,
         "nonce": H16},
-    "claim": {"key": STR, "value": a(lambda v: v is not None, "a value"), "basis": ANY,
+    "claim": {"key": STR, "value": TEXT, "basis": TEXT,
               "evidence": many(H32, order=str.encode), "nonce": H16},
 }  # fmt: skip
 BODY = {kind: obj(fields) for kind, fields in BODIES.items()}
@@ -952,15 +952,20 @@ class Release:
     blob: str
     blob_bytes: int
     key_digest: str
+    ancestors: tuple[str, ...]
+    originator: str
     valid: bool = False
     ended: bool = False
+    withdrawn: bool = False
 
 
 class Law:
     """One register read under the law of its author; what it certifies is true only of the entries read so far."""
 
+    partner: Law | None = None  # the other register's, where it is here and sound
+
     def __init__(self, register: Register, origin: Origin, other: Register | None, agreements: Agreements) -> None:
-        """Read every entry of a sound register; `other` is the partner's register as held here, if it is sound."""
+        """Take a sound register, to be read; `other` is the partner's register as held here, if it is sound."""
         self.register, self.origin, self.agreements, self.report = register, origin, agreements, register.report
         self.other = other if other and other.sound else None
         self.persons: dict[str, Certified] = {}
@@ -972,30 +977,61 @@ class Law:
         self.appended: list[
             Release
         ] = []  # every well-formed one, repeats and invalid ones too: their files may be here
-        self.endings: list[tuple[str, list[list[int]]]] = []  # (origin, spans) answered destroyed or returned
-        self.seen, self.begun, self.size = (1, 0), False, 0
-        before, unchecked = self.report.invalid_count, 0
-        place = register.folder.place(register.side)
-        for index, (leaf, raw) in enumerate(register.bundles()):
-            if leaf != register.tree.part(0, index, 1):
-                raise Fault(f"{register.side}/tile/entries", "changed while it was read")
-            try:
-                self._judge(index, raw)
-                self.begun = True
-            except (Invalid, Unchecked) as why:
-                if index == 0:
-                    self.report.fail(f"{place} entry 0", f"does not begin the register: {why}")
-                    return
-                if isinstance(why, Invalid):
-                    self.report.bad_entry(f"{place} entry {index}", str(why))
-                else:
-                    unchecked += 1
-                    self.report.skip(f"{place} entry {index}, which rests on the epoch before ({why})")
-            self.size = index + 1
-        bad = self.report.invalid_count - before
-        self.report.ok(
-            f"{place} entries", f"{self.size - bad - unchecked} valid, {bad} invalid (listed), {unchecked} not checked"
-        )
+        self.endings: list[tuple[str, list[list[int]], int]] = []  # (origin, spans, index) answered destroyed, returned
+        self.derived: dict[str, list[Release]] = {}  # by rid of the partner's release that they derive from
+        self.stated: dict[str, tuple[int, dict[str, Any]]] = {}  # undertakings by act id
+        self.undertaken: dict[str, str] = {}  # by key: the act id that is current
+        self.seen, self.begun, self.size, self.done = (1, 0), False, 0, False
+        self.place = register.folder.place(register.side)
+        self.bad, self.unchecked = 0, 0
+        self.waiting = self.register.bundles()
+        self.next = next(self.waiting, None)
+
+    def advance(self, *, force: bool = False) -> bool:
+        """Read on until an entry has seen what is not read yet of the partner's register; return whether it moved."""
+        before = self.size
+        while not self.done and self.next is not None and (force or not self._waits(self.next[1])):
+            self._take(*self.next)
+            force, self.next = False, next(self.waiting, None)
+        if self.next is None and not self.done:
+            self.done = True
+            told = f"{self.size - self.bad - self.unchecked} valid, {self.bad} invalid (listed), "
+            self.report.ok(f"{self.place} entries", f"{told}{self.unchecked} not checked")
+        return self.size > before
+
+    def _take(self, leaf: bytes, raw: bytes) -> None:
+        """Judge the next entry, and count it."""
+        index = self.size
+        if leaf != self.register.tree.part(0, index, 1):
+            raise Fault(f"{self.register.side}/tile/entries", "changed while it was read")
+        try:
+            self._judge(index, raw)
+            self.begun = True
+        except (Invalid, Unchecked) as why:
+            if index == 0:
+                self.report.fail(f"{self.place} entry 0", f"does not begin the register: {why}")
+                self.done = True
+                return
+            if isinstance(why, Invalid):
+                self.bad += 1
+                self.report.bad_entry(f"{self.place} entry {index}", str(why))
+            else:
+                self.unchecked += 1
+                where = "the epoch before" if self.origin.epoch > 1 else "the partner's register"
+                self.report.skip(f"{self.place} entry {index}, which rests on {where} ({why})")
+        self.size = index + 1
+
+    def _waits(self, raw: bytes) -> bool:
+        """Return whether an entry truly saw entries of the partner's that are not read yet."""
+        if self.partner is None or self.partner.done or self.other is None or self.other.note is None:
+            return False
+        try:
+            seen = decode(raw)["seen"]
+            size, root = seen["size"], seen["root"]
+            ahead = type(size) is int and self.partner.size < size <= self.other.note.size
+            return ahead and self.other.tree.root(size).hex() == root
+        except (Invalid, KeyError, TypeError):
+            return False
 
     def machine(self, subject: str) -> list[bytes]:
         """Return the unrevoked keys of a machine subject, newest last; none for a log whose newest key is revoked."""
@@ -1040,7 +1076,8 @@ class Law:
             core, sealed = body["core"], body["sealed"]
             rid = digest("core", canonical(core))
             files = sealed["blob"], sealed["blob_bytes"], sealed["key_digest"]
-            release = Release(index, rid, core["area"], core["agreement"], *files)
+            line = tuple(core["ancestors"]), core["marking"]["originator"]
+            release = Release(index, rid, core["area"], core["agreement"], *files, *line)
             self.appended.append(release)
             if self.releases.setdefault(rid, release) is not release:
                 return "repeats a release"
@@ -1209,6 +1246,8 @@ class Law:
 
     def _release(self, index: int, entry: dict[str, Any], body: dict[str, Any], _: bytes, __: str) -> None:
         core, at, release = body["core"], entry["at"], self.appended[-1]
+        for rid in release.ancestors:
+            self.derived.setdefault(rid, []).append(release)
         if core["origin"] != self.origin.name or core["to"] != self.origin.partner:
             raise Invalid("core names another register or recipient")
         if core["agreement"] not in self.adopted:
@@ -1248,18 +1287,39 @@ class Law:
             raise Invalid("names no release of this register")
         self._people(index, entry, signed, agreement.signers("order"), agreement.area(release.area)[1])
         release.ended = release.ended or body["act"] in ("withdraw", "destroy")
+        release.withdrawn = release.withdrawn or body["act"] == "withdraw"
 
     def _incident(self, index: int, entry: dict[str, Any], _: dict[str, Any], signed: bytes, __: str) -> None:
         self._people(index, entry, signed, self.agreements.get(entry["agreement"]).signers("incident"), None)
 
-    def _undertaking(self, index: int, entry: dict[str, Any], _: dict[str, Any], signed: bytes, __: str) -> None:
+    def _undertaking(self, index: int, entry: dict[str, Any], body: dict[str, Any], signed: bytes, act: str) -> None:
         self._people(index, entry, signed, self.agreements.get(entry["agreement"]).signers("undertaking"), None)
+        if sorted((body["from"], body["to"])) != sorted((self.origin.author, self.origin.partner)):
+            raise Invalid("is not from one party to the other")
+        current, amends, restates = self.undertaken.get(body["key"]), body.get("amends"), body.get("restates")
+        for name in (amends, restates):
+            elsewhere = self.partner is None or self.origin.epoch > 1
+            if name and elsewhere and name not in self.stated:
+                raise Unchecked("an undertaking")
+        if amends != current:
+            raise Invalid("amends another than the current one" if amends else "is a second one under its key")
+        if restates:
+            theirs = self.partner.stated.get(restates) if self.partner else None
+            theirs = theirs if theirs and theirs[0] < entry["seen"]["size"] else None
+            _, source = self.stated.get(restates) or theirs or (0, None)
+            if source is None:
+                raise Invalid("restates what its author has not seen")
+            apart = {"nonce", "source", "amends", "restates", "key"}
+            if {k: v for k, v in body.items() if k not in apart} != {k: v for k, v in source.items() if k not in apart}:
+                raise Invalid("restates other content")
+        self.stated[act] = index, body
+        self.undertaken[body["key"]] = act
 
     def _claim(self, index: int, entry: dict[str, Any], _: dict[str, Any], signed: bytes, __: str) -> None:
         role = self.agreements.get(entry["agreement"]).get("acts", "roles", "claim")
         self._people(index, entry, signed, 1, {role} if isinstance(role, str) else set())
 
-    def _answer(self, _: int, entry: dict[str, Any], body: dict[str, Any], __: bytes, ___: str) -> None:
+    def _answer(self, index: int, entry: dict[str, Any], body: dict[str, Any], __: bytes, ___: str) -> None:
         about, spans = Origin.parse(body["re"]["origin"]), body["re"]["spans"]
         if about is None or not about.answers(self.origin) or about.epoch > entry["seen"]["epoch"]:
             raise Invalid("answers another register than the partner's")
@@ -1268,7 +1328,42 @@ class Law:
         if body["witnesses"] or body["outcome"] == "destroyed":
             self.report.skip("witnesses of answers (which bytes they sign is not documented)")
         if body["outcome"] in ("destroyed", "returned"):
-            self.endings.append((about.name, spans))
+            self._may_end(about, spans, entry["seen"]["size"])
+            self.endings.append((about.name, spans, index))
+
+    def _may_end(self, about: Origin, spans: list[list[int]], seen: int) -> None:
+        """Hold for an ending from which nothing derives here that stands: withdrawn, ended and returned is well."""
+        partner = self.partner
+        if not self.derived:
+            return
+        if partner is None or about.name != partner.origin.name:
+            raise Unchecked("releases that others derive from")
+        mine, theirs = set[str](), {
+            release.rid
+            for release in partner.appended
+            if any(first <= release.index <= last for first, last in spans)
+        }  # fmt: skip
+        wave = list(theirs)
+        while wave:
+            below = [one for rid in wave for one in self.derived.get(rid, ()) if one.rid not in mine]
+            mine |= {one.rid for one in below}
+            for one in below:
+                if (
+                    not one.withdrawn
+                    and one.originator != self.origin.partner
+                    and not partner.has_ended(one, self, seen)
+                ):
+                    raise Invalid(f"ends what its release at {one.index} derives from")
+            onward = [two for one in below for two in partner.derived.get(one.rid, ()) if two.index < seen]
+            wave = [two.rid for two in onward if two.rid not in theirs]
+            theirs |= set(wave)
+
+    def has_ended(self, release: Release, author: Law, size: int) -> bool:
+        """Return whether the first `size` entries answer a release of the partner's as destroyed or returned."""
+        return any(
+            name == author.origin.name and index < size and any(a <= release.index <= b for a, b in spans)
+            for name, spans, index in self.endings
+        )
 
 
 # --- 9 node, demo ------------------------------------------------------------------------------------------------
@@ -1308,12 +1403,14 @@ class Node:
         for register, other in ((own, mirror), (mirror, own)):
             if register and register.note and register.sound:
                 laws[register.side] = Law(register, register.note.origin, other, agreements)
-                note = register.note
-                if laws[register.side].begun and (register.side == "own" or note.origin.author not in report.registers):
-                    report.registers[note.origin.author] = {"size": note.size, "root": note.root.hex()}
             elif register:
                 report.skip(f"{register.place('checkpoint')}: signatures and entries of an unsound register")
         ours, theirs = laws.get("own"), laws.get("mirror")
+        read_together(ours, theirs)
+        for law in laws.values():
+            note = law.register.note
+            if note and law.begun and (law is ours or note.origin.author not in report.registers):
+                report.registers[note.origin.author] = {"size": note.size, "root": note.root.hex()}
         self._heads(ours, theirs)
         expected = self._releases(folder, ours, theirs) | self._agreements(folder, agreements)
         self._files(folder, expected, complete=bool(ours and ours.begun and (not mirror or (theirs and theirs.begun))))
@@ -1402,10 +1499,22 @@ class Node:
             self.report.ok(folder.place(""), f"{len(folder.files)} files, none unknown")
 
 
+def read_together(ours: Law | None, theirs: Law | None) -> None:
+    """Read both registers, each entry after those it saw; who reads one first reads the same."""
+    laws = [law for law in (ours, theirs) if law]
+    if ours and theirs:
+        ours.partner, theirs.partner = theirs, ours
+    while laws:
+        moved = [law.advance() for law in laws]
+        laws = [law for law in laws if not law.done]
+        if laws and not any(moved):  # entries that truly saw each other would need a hash cycle
+            laws[0].advance(force=True)
+
+
 def answered_as_ended(ours: Law, theirs: Law | None) -> bytearray:
     """Return a mark for each of our entries: whether the partner answered it destroyed or returned."""
     ended = bytearray(ours.size)
-    for origin, spans in theirs.endings if theirs else []:
+    for origin, spans, _ in theirs.endings if theirs else []:
         for first, last in spans if origin == ours.origin.name else []:
             end = min(last + 1, ours.size)
             ended[first:end] = b"\1" * max(0, end - first)

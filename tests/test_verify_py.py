@@ -893,7 +893,7 @@ def test_acts_of_persons_are_signed_by_persons_and_never_repeated(tmp_path: Path
     rid = ind.release(1, SMALL, EMPTY, APPROVERS)
     order = {"rid": rid, "act": "return", "nonce": nonce("o1")}
     term = {"act": "suspend", "nonce": nonce("t1")}
-    claim = {"key": "k", "value": 1, "basis": "b", "evidence": [], "nonce": nonce("c1")}
+    claim = {"key": "k", "value": "1", "basis": "b", "evidence": [], "nonce": nonce("c1")}
     text = {"en": "first line\nsecond"}
     promise = {
         "key": "k",

@@ -45,13 +45,22 @@ def signer(*name: object) -> SoftSigner:
 
 
 @functools.lru_cache(64)
-def agreement(sample: str, version: int = 1, start: str = "2026-01-01T00:00Z", note: str = "") -> SignedAgreement:
+def agreement(
+    sample: str,
+    version: int = 1,
+    start: str = "2026-01-01T00:00Z",
+    note: str = "",
+    changes: tuple[tuple[str, str], ...] = (),
+) -> SignedAgreement:
     """A version of a sample with authority keys in it; `note` makes other bytes with the same content."""
     text = (FOLDER / f"{sample}.toml").read_text()
     for code in tomllib.loads(text)["party"]:
         text = text.replace(f"ed25519:@{code}@", signer(sample, code, "authority").public)
     text = text.replace("\nversion = 1\n", f"\nversion = {version}\n")
     text = text.replace('start = "2026-01-01T00:00Z"', f'start = "{start}"')
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
     return parse_agreement((text + note).encode())
 
 
@@ -291,13 +300,14 @@ class World:
     def term(self, act: str) -> dict[str, Any]:
         return {"act": act, "nonce": self.nonce()}
 
-    def incident(self, party: str, spans: list[list[int]]) -> dict[str, Any]:
+    def incident(self, party: str, spans: list[list[int]], **other: Any) -> dict[str, Any]:
         return {
             "class": "possible",
             "discovered_at": self.at,
             "nonce": self.nonce(),
             "releases": [{"origin": self.origins[party], "spans": spans}],
             "stage": "notice",
+            **other,
         }
 
     def undertaking(self, party: str, **other: Any) -> dict[str, Any]:
@@ -430,7 +440,6 @@ class Node:
 
     def _judge(self, side: Side, idx: int, entry: Entry, body: Release) -> None:
         request = Request(side.origin, idx, entry.at, body.core, sealed_ref(body.sealed), body.approvals)
-        law = self.world.laws[entry.agreement].law
         view = view_for(self.pair, side.party, entry.seen.size, request, self.world.laws)
         self.views[side.party, idx] = view_bytes(view)
 
@@ -490,7 +499,8 @@ class History:
     def __init__(self, sample: str, seed: int, length: int) -> None:
         self.rng = random.Random(f"{sample}/{seed}")
         start = self.rng.choice(["2026-01-01T00:00Z", "2026-03-02T00:00Z", "2026-03-06T00:00Z", "2027-01-01T00:00Z"])
-        self.world = World(sample, agreement(sample, 2, start), seed=seed)
+        slower = (("answer_hours = 24", "answer_hours = 31"),)
+        self.world = World(sample, agreement(sample, 2, start, changes=slower), seed=seed)
         self.second = next(name for name, signed in self.world.laws.items() if signed.law.version == 2)
         self.world.begin()
         self.nodes = {party: Node(self.world, party) for party in self.world.parties}
@@ -533,7 +543,7 @@ class History:
             (2, self._standing),
             (2, self._term),
             (1, self._incident),
-            (1, self._undertaking),
+            (3, self._undertaking),
             (1, self._claim),
             (1, self._adopt),
             (1, self._garbage),
@@ -598,7 +608,9 @@ class History:
         if self.standings[party] and rng.random() < 0.3:
             more["standing"] = rng.choice(self.standings[party])
         if rng.random() < 0.3:
-            more["marking"] = world.marking(party, rng.choice(world.law.party[party].levels))
+            more["marking"] = self._marking(party)
+        elif rng.random() < 0.1:  # a return, in the words of whoever gets it back
+            more["marking"] = self._marking(partner)
         core = world.core(party, agreement=node.agreement(world.at), **more)
         kems = sorted(node.pair.other(party).kems) or ["0" * 64]
         body = world.release(party, core, () if "standing" in more else self._some_people(party), kem=rng.choice(kems))
@@ -624,11 +636,17 @@ class History:
         if not self.rids[party]:
             return None
         act = rng.choice(["withdraw", "reclass", "reclass", "return", "destroy"])
-        level = rng.choice(world.law.party[party].levels)
-        more = {"marking": world.marking(party, level)} if act == "reclass" else {}
+        more = {"marking": self._marking(party)} if act == "reclass" else {}
         return self._draft(
             node, "order", world.order(rng.choice(self.rids[party]), act, **more), self._some_people(party)
         )
+
+    def _marking(self, party: str) -> dict[str, Any]:
+        rng, world = self.rng, self.world
+        caveats = sorted(rng.sample(world.law.caveats, min(len(world.law.caveats), rng.choice([0, 0, 1]))))
+        to = sorted(world.parties) if rng.random() < 0.9 else [party]
+        level = rng.choice(world.law.party[party].levels)
+        return world.marking(party, level, caveats=caveats, releasable_to=to)
 
     def _person(self, node: Node) -> bytes:
         rng, world, party = self.rng, self.world, node.party
@@ -681,14 +699,40 @@ class History:
         return self._draft(node, "term", self.world.term(act), self._some_people(node.party))
 
     def _incident(self, node: Node) -> bytes:
-        body = self.world.incident(node.party, [[0, self.rng.randrange(9)]])
+        rng, world = self.rng, self.world
+        first = rng.randrange(9)
+        body = world.incident(
+            rng.choice(world.parties),
+            [[first, first + rng.choice([0, 3, 40])]],
+            discovered_at=rng.choice([world.at, "2026-03-01T00:00Z"]),
+            stage=rng.choice(["notice", "notice", "findings", "measures"]),
+        )
         return self._draft(node, "incident", body, self._some_people(node.party))
 
     def _undertaking(self, node: Node) -> bytes:
-        return self._draft(node, "undertaking", self.world.undertaking(node.party), self._some_people(node.party))
+        """Under one of three keys; it amends or restates something at times, not always what it may."""
+        rng, world, side = self.rng, self.world, node.pair.sides[node.party]
+        other = node.pair.other(node.party)
+        key = rng.choice(["t/1", "t/2", "t/3"])
+        known = [*side.undertakings.values(), *other.undertakings.values()]
+        owing = rng.choice(world.parties)
+        more: dict[str, Any] = {"key": key, "from": owing, "to": world.other(owing)}
+        more["measure"] = rng.choice(["", "days"])
+        if key in side.undertaken and rng.random() < 0.8:
+            more["amends"] = side.undertaken[key]
+        elif known and rng.random() < 0.1:
+            more["amends"] = rng.choice(known).act
+        if known and rng.random() < 0.5:
+            found = rng.choice(known)
+            more["restates"] = found.act
+            if rng.random() < 0.8:
+                more |= {"from": found.body.owed_by, "measure": found.body.measure, "to": found.body.to}
+        return self._draft(node, "undertaking", world.undertaking(node.party, **more), self._some_people(node.party))
 
     def _claim(self, node: Node) -> bytes:
-        return self._draft(node, "claim", self.world.claim(), self._some_people(node.party))
+        rng = self.rng
+        body = self.world.claim(key=rng.choice(["t/1", "t/2"]), value=rng.choice(["done", "open"]))
+        return self._draft(node, "claim", body, self._some_people(node.party))
 
     def _adopt(self, node: Node) -> bytes | None:
         world, party = self.world, node.party

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from stix_objects import as_bytes, indicator
@@ -358,17 +357,16 @@ def odd_child(form: str, releases: Sequence[list[Data]]) -> list[list[Record] | 
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How each child ended (None: it had to be killed), in order."""
-    ended: list[Any] = []
-    run = subprocess.run
+    """How each child ended, in order."""
+    ended: list[int] = []
 
-    def noted(*args: Any, **named: Any) -> Any:
-        ended.append(None)
-        done = run(*args, **named)
-        ended[-1] = done.returncode
-        return done
+    class Noted(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            if self.returncode is None:
+                ended.append(super().wait(timeout))
+            return int(self.returncode)
 
-    monkeypatch.setattr(subprocess, "run", noted)
+    monkeypatch.setattr(subprocess, "Popen", Noted)
     return ended
 
 

@@ -308,6 +308,8 @@ class Undertaking(Wire, frozen=True):
 
     def check(self) -> None:
         """Raise FormatError unless the fields fit together."""
+        if not self.key or not self.text or not all(self.text.values()):
+            raise FormatError("an undertaking has a key, and words in at least one language")
         if self.strength not in STRENGTHS:
             raise FormatError(f"strength {self.strength!r} is not known")
         if isinstance(self.due, str):
@@ -325,6 +327,8 @@ class Claim(Wire, frozen=True):
 
     def check(self) -> None:
         """Raise FormatError unless the fields fit together."""
+        if not self.key:
+            raise FormatError("a claim has a key")
         check_sorted_set(self.evidence, "evidence")
 
 

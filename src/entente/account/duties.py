@@ -110,7 +110,7 @@ class _Books:
         )  # fmt: skip
 
     def ends(self, side: Side) -> Iterator[Duty]:
-        """What the partner of `side` received and must return or destroy: one duty a release, the first that fell due."""
+        """What the partner of `side` received and must return or destroy: one duty a release, as it first fell due."""
         other = self.pair.other(side.party)
         for fact in side.releases:
             if not held(fact, other.size) or not self._protected(self._law(fact)):
@@ -187,13 +187,16 @@ class _Books:
         covers = [
             (body.until, idx) for idx, body in standing.values() if law.ranks[other.party].get(body.level, -1) >= rank
         ]
-        due, idx = max(covers) if covers else (None, max((idx for idx, _ in standing.values()), default=None))
-        if due is not None and self.at < _before(due, timedelta(days=law.notice_days or RENEW_DAYS)):
-            return None
-        origin, number = (side.origin, fact.idx) if idx is None else (other.origin, idx)
+        due, (origin, idx) = None, (side.origin, fact.idx)
+        if covers:
+            due, idx = max(covers)
+            if self.at < _before(due, timedelta(days=law.notice_days or RENEW_DAYS)):
+                return None
+        if standing:
+            origin, idx = other.origin, idx if covers else max(idx for idx, _ in standing.values())
         return Duty(
             kind="renew_assurance", cause=unit or "government", owed_by=other.party, owed_to=side.party,
-            origin=origin, idx=number, area=fact.area,
+            origin=origin, idx=idx, area=fact.area,
             article=law.rules.decide.get("units" if unit else "assurance", ""), overdue=self._passed(due), due=due,
         )  # fmt: skip
 

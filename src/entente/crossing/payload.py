@@ -121,13 +121,18 @@ def content(salt: bytes, plaintext: Iterable[bytes]) -> str:
     return found.hex
 
 
-def commit(salt: bytes, listing: Listing) -> Records:
-    """The count of records and the RFC 6962 root over their salted commitments."""
+def commitments(salt: bytes, listing: Listing) -> list[bytes]:
+    """The salted commitment to each record, in order: one can be opened without the others."""
     key = hmac.digest(salt, b"entente/record/v1", "sha256")
-    leaves = [
+    return [
         hmac.digest(key, index.to_bytes(8, "big") + encode(item), "sha256")
         for index, item in enumerate(listing.records)
     ]
+
+
+def commit(salt: bytes, listing: Listing) -> Records:
+    """The count of records and the RFC 6962 root over their salted commitments."""
+    leaves = commitments(salt, listing)
     return Records(len(leaves), root_of_entries(leaves).hex())
 
 

@@ -9,10 +9,12 @@ import msgspec
 
 from entente.account.cascade import carried, current_marking, scale_of
 from entente.account.state import find_release
+from entente.crossing.payload import commitments
 from entente.errors import CorruptionError, StateError, StoreError, UsageError
 from entente.node.held import read_release
 from entente.node.import_ import Imported, Validate, import_file
 from entente.node.ledger import Ledger
+from entente.node.material import received
 from entente.strict import read_own
 from entente.treaty.agreement import Agreement
 from entente.treaty.approval import Core
@@ -51,20 +53,26 @@ def document(
         file: its bytes.
         stated: what a person says of it.
         label: the foreign marking it bears; "" for none.
-        parents: releases it derives from, sorted.
+        parents: releases of the partner's that it derives from, sorted; it names their records.
         place: names it in errors.
         map_id: the marking map it is marked by.
         validate: reads it in a child process.
-    Raises: UsageError if a parent is no release known here.
+    Raises: UsageError if a parent is no release of the partner's; StateError if it was withdrawn, or is not held.
     """
     area = next((found for found in areas.values() if DOCUMENT in found.formats), None)
     if area is None:
         raise UsageError("no area here reads documents")
-    for rid in parents:
-        if find_release(node.pair, rid) is None:
-            raise UsageError(f"no release {rid[:16]} is known here", remedy="See `entente list releases`.")
+    above = [commitment for rid in parents for commitment in _commitments(node, rid)]
+    stated = msgspec.structs.replace(stated, derived=tuple(sorted({*stated.derived, *above})))
     data = package(stated, file, label=label, parents=parents)
     return import_file(node, area, DOCUMENT, data, place=place, map_id=map_id, validate=validate)
+
+
+def _commitments(node: Ledger, rid: str) -> list[str]:
+    """Which records a document that derives from a release names: all of it, as its core committed to them."""
+    fact, secret = received(node, rid), node.keys.key(rid) or b""
+    listing, _ = read_release(node, fact.blob, node.blobs.size(fact.blob), secret)
+    return [leaf.hex() for leaf in commitments(secret[32:], listing)]
 
 
 def documents(node: Ledger, rid: str) -> tuple[Held, ...]:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,15 +16,20 @@ from entente.account.fold import EMPTY_ROOT, Fold, new_pair
 from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
 from entente.errors import EntenteError, KeyUnavailableError, StoreError, UsageError
-from entente.keys import SoftSigner, key_id, verify
+from entente.keys import Signer, SoftSigner, key_id, verify
 from entente.node import (
+    act,
+    adopt,
     answer,
     approve,
     confirm,
+    copies,
+    destroy,
     dispatch,
     documents,
     import_,
-    map,  # noqa: A004
+    map,  # noqa: A004 - the verb is called so
+    order,
     pair,
     propose,
     pull,
@@ -89,6 +95,7 @@ class Node(Ledger):
         self.partner_genesis = self.settings.partner_genesis
         self.areas = areas
         self.validate = validate
+        destroy.settle(self)
         if self.view.empty and self.trees:
             self.rebuild()
 
@@ -122,8 +129,8 @@ class Node(Ledger):
         )
 
     def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:
-        """A frozen draft of what may cross from an import."""
-        return propose.propose(self, self.areas, source, wish)
+        """A frozen draft of what may cross from an import, or of a release that goes back to the partner."""
+        return propose.propose(self, self.areas, self.validate, source, wish)
 
     def revoke_approval(self, rid: str, handle: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval counts no more; possible until dispatch."""
@@ -162,13 +169,14 @@ class Node(Ledger):
 
     def pull(self, tree: Reader | None = None) -> pull.Pulled:
         """The partner's tree is read, stored, cosigned and opened as far as keys are served."""
-        if tree is not None:
-            return pull.pull(self, tree, self.validate)
-        own = self.partner_tree()
+        own = self.partner_tree() if tree is None else tree
         try:
-            return pull.pull(self, own, self.validate)
+            done = pull.pull(self, own, self.validate)
         finally:
-            own.close()
+            if tree is None:
+                own.close()
+        destroy.settle(self)
+        return done
 
     def answer(self) -> int:
         """Outcomes are stated in our register; returns how many entries that took."""
@@ -257,6 +265,69 @@ class Node(Ledger):
     def stray_replies(self) -> tuple[tuple[str, requests.Reply], ...]:
         """Replies to what is no request known here, each with the release id it names."""
         return requests.strays(self)
+
+    # Acts of persons
+
+    def acts(self) -> list[act.Act]:
+        """Every act that was prepared here, oldest first, with who signed it."""
+        return [act.show(self, row) for row in self.db.acts()]
+
+    def act_named(self, name: str) -> act.Act:
+        """One act, by its id or the beginning of one."""
+        return act.show(self, act.act_of(self, name))
+
+    def needed(self, kind: str, body: Mapping[str, Any]) -> act.Needed:
+        """How many persons, in which roles, an act takes; raises what `prepare` would."""
+        return act.needed(self, kind, {**body, "nonce": "00" * 16})
+
+    def prepare(
+        self, kind: str, body: Mapping[str, Any], *, by: str = "", home: Mapping[str, Any] | None = None
+    ) -> act.Act:
+        """An act rests here, to be signed by as many persons as the agreement asks."""
+        return act.prepare(self, kind, body, by=by, home=home)
+
+    def sign(self, name: str, handle: str, signer: Signer) -> act.Act:
+        """A person's signature of an act; nothing has crossed."""
+        return act.sign(self, name, handle, signer)
+
+    def enter(self, name: str) -> act.Entered:
+        """An act that enough persons signed stands in our register, and what follows from it here is done."""
+        row = act.act_of(self, name)
+        return order.enter_order(self, row.id) if row.kind == "order" else act.enter(self, row.id)
+
+    def drop(self, name: str) -> act.Act:
+        """An act that will never be entered."""
+        return act.drop(self, name)
+
+    def adopt(self, data: bytes, envelope: bytes, authorities: Sequence[Signer]) -> adopt.Adoption:
+        """A later version of the agreement stands in our register as adopted."""
+        return adopt.adopt(self, data, envelope, authorities)
+
+    # The end of what was received
+
+    def received(self, which: str) -> ReleaseFact:
+        """A release of the partner's, by its number in the partner's register or the beginning of its id."""
+        return order.release_of(self.other_side, which)
+
+    def make_copy(self, which: str, holder: str, place: str) -> copies.Copy:
+        """A numbered copy of a release held here is out."""
+        return copies.make_copy(self, self.received(which), holder, place)
+
+    def close_copy(self, which: str, number: int) -> copies.Copy:
+        """That copy is out no more."""
+        return copies.close_copy(self, self.received(which), number)
+
+    def ending(self, which: str, outcome: str) -> destroy.Ending:
+        """How a release of the partner's would end here, `destroyed` or `returned`."""
+        return destroy.ending(self, self.received(which), outcome)
+
+    def destroy(self, which: str, witnesses: Sequence[tuple[str, Signer]] = ()) -> int:
+        """Nothing of a release of the partner's is here, and our register says so; returns the answer's index."""
+        return destroy.end(self, self.ending(which, "destroyed"), witnesses)
+
+    def give_back(self, which: str, witnesses: Sequence[tuple[str, Signer]] = ()) -> int:
+        """The same, once its originator has received it back."""
+        return destroy.end(self, self.ending(which, "returned"), witnesses)
 
     # Questions
 

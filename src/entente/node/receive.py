@@ -14,6 +14,7 @@ from datetime import timedelta
 import msgspec
 
 from entente.account.acts import Release, parse_body
+from entente.account.cascade import scale_of
 from entente.crossing import payload
 from entente.crossing.references import NOT_OWN_MARKING, first_fault
 from entente.crossing.seal import (
@@ -378,10 +379,12 @@ def _judge(node: Ledger, one: _Opened, found: list[Record] | str) -> _Decided:
 
 def _check_markings(node: Ledger, law: SignedAgreement, core: Core, listing: payload.Listing) -> None:
     """Each record's marking passes rules 6 to 13 by itself and is not above the core's."""
-    rank = law.law.ranks[node.partner]
+    scale = scale_of(core.marking, node.partner, law.law)
+    rank = law.law.ranks[scale]
     for mark in listing.markings:
         lower = (
-            rank.get(mark.level, len(rank)) <= rank.get(core.marking.level, -1)
+            scale_of(mark, node.partner, law.law) == scale
+            and rank.get(mark.level, len(rank)) <= rank.get(core.marking.level, -1)
             and set(core.marking.releasable_to) <= set(mark.releasable_to)
             and set(mark.caveats) <= set(core.marking.caveats)
             and mark.purpose == core.marking.purpose

@@ -240,4 +240,4 @@ def _propose(
     done = import_file(node, area, form, data, place=form, map_id=map_id, validate=validate)
     if done.quarantined:
         raise RefusedError(done.quarantined[0].reason)
-    return Proposed(done.source, propose(node, areas, done.source, Wish(author)))
+    return Proposed(done.source, propose(node, areas, validate, done.source, Wish(author)))

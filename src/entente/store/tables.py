@@ -109,6 +109,35 @@ marking_map = Table(
     Column("sigs", LargeBinary, nullable=False),
 )
 
+act = Table(  # what several persons sign, at different times, before it becomes an entry; `home` never leaves the node
+    "act",
+    node,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("home", LargeBinary, nullable=False),
+)
+act_sig = Table(
+    "act_sig",
+    node,
+    Column("act", Text, ForeignKey("act.id"), primary_key=True),
+    Column("by", Text, primary_key=True),
+    Column("sig", Text, nullable=False),
+)
+erasure = Table(  # what is to be destroyed of a release, written before the first of it is; and what is answered after
+    "erasure",
+    node,
+    Column("rid", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("what", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+)
+
 START_BITS = 40
 
 

@@ -3,9 +3,9 @@
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from entente.treaty.cover import Stated, package
+from entente.treaty.cover import DOCUMENT, Stated, package
 from entente.treaty.record import Data, Long
 
 CONTENT = "http://schemas.openxmlformats.org/package/2006/content-types"
@@ -22,9 +22,9 @@ def stated(title: str = "Patrol report") -> Stated:
     return Stated(title={"en": title}, language="en", kind="report")
 
 
-def packed(file: Data) -> Data:
+def packed(file: Data, label: str = "") -> Data:
     """The package of a file."""
-    return package(stated(), file)
+    return package(stated(), file, label=label)
 
 
 def archive(members: Members, *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -74,10 +74,10 @@ def pdf(*objects: bytes, words: str = "Convoy at dawn", catalog: bytes = b"") ->
     found = [
         b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalog,
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R /Resources 6 0 R >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 200] /Contents 4 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        b"<< /Font << /F1 5 0 R >> >>",
         *objects,
     ]
     out, places = b"%PDF-1.7\n", []
@@ -109,7 +109,7 @@ def in_pieces(data: bytes, *sizes: int) -> Long:
     """The same bytes, which can be gone through once and come in pieces of these sizes, over and over."""
     passed = [False]
 
-    def read(start: int, end: int) -> Iterator[bytes]:
+    def read(start: int, end: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
         if passed[0]:
             raise ValueError("gone through twice")
         passed[0] = True
@@ -121,3 +121,6 @@ def in_pieces(data: bytes, *sizes: int) -> Long:
             number += 1
 
     return Long(len(data), read)
+
+
+FORM = DOCUMENT
