@@ -254,6 +254,19 @@ def test_a_foreign_label_without_a_row_in_the_map_stays_at_home(pair: Pair) -> N
     assert pair.a.propose(done.source, wish).kept == 1
 
 
+def test_a_translation_of_what_the_partner_released_names_it_as_its_ancestor(either: Pair) -> None:
+    pair = either
+    original = release(pair, pair.a)
+    pair.exchange()
+    stated = Stated(title={"en": "Harbour, translated"}, language="ko", kind="translation")
+    more = {"label": "", "place": "x", "map_id": map_of(pair, pair.b)}
+    with pytest.raises(UsageError, match="released nothing"):
+        pair.b.document("항구".encode(), stated, parents=("ab" * 32,), **more)
+    done = pair.b.document("항구".encode(), stated, parents=(original,), **more)
+    made = pair.b.propose(done.source, Wish(f"{pair.b.party}/rao"))
+    assert made.core.ancestors == (original,)
+
+
 def test_what_is_no_document_or_is_not_here_is_told_so(pair: Pair) -> None:
     request = ask(pair, pair.a)
     with pytest.raises(UsageError, match="no document"):
