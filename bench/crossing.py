@@ -116,7 +116,7 @@ def _outside(mode: str, path: Path) -> tuple[Once, Peaks]:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own module
             peaks = Peaks()
             while process.poll() is None:
-                _look(process.pid, peaks)
+                look(process.pid, peaks)
                 time.sleep(LOOK_S)
             told = process.stdout.read() if process.stdout is not None else b""
         if process.returncode:
@@ -124,7 +124,7 @@ def _outside(mode: str, path: Path) -> tuple[Once, Peaks]:
         return msgspec.json.decode(told, type=Once), peaks
 
 
-def _look(pid: int, peaks: Peaks) -> None:
+def look(pid: int, peaks: Peaks) -> None:
     """Raise the peaks to what the process and its children hold now."""
     with contextlib.suppress(OSError, KeyError):  # it may end while we look
         own = _status(pid)

@@ -9,9 +9,14 @@ The register holds answers of 340 bytes, the cheapest valid entries there are; e
 yet runs `entente pull` as a process (its start of about half a second is in the figure): tiles, bundles, hashes, the
 fold, one cosignature, the mirror published. The floor reads the same bundles from the disk, hashes the leaves and the
 tree, and stores them in one file.
+
+The long payload is a document of 10^9 bytes that no parser knows. Each verb at the sender's desk is a process of its
+own, as a person calls it. The floor of its seconds reads the file and hashes it once, encrypts it and writes it, and
+does the same the other way: what one crossing cannot leave out.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -23,11 +28,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.crossing import BUNDLES, _status
+import msgspec
+
+from bench.crossing import BUNDLES, Peaks, _status, look
 from bench.measure import Result, Skipped, rates, result, take_turns
 from entente.cast import AUTHOR_AND_APPROVERS, SAMPLES, Side, area_for, make_side, marking_map
+from entente.crossing.seal import SEALED_CHUNK, seal, unseal
 from entente.keys import SoftSigner
 from entente.node import setup
+from entente.node.import_ import file_data
 from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.propose import Wish
@@ -35,9 +44,12 @@ from entente.register.tiles import split
 from entente.register.tree import Tree, leaf_hashes
 from entente.stage import Stage
 from entente.treaty.agreement import parse_agreement
+from entente.treaty.marking import Marking
+from entente.treaty.record import pieces, sha256_of
 
 ROUNDS = 5
 SMALL = 1000
+PAYLOAD = 1_000_000_000
 LONG, BATCH = 1_000_000, 8192
 AGREEMENT = SAMPLES / "india-korea.toml"
 
@@ -50,6 +62,7 @@ def run() -> Iterator[Result | Skipped]:
     else:
         yield Skipped("enterprise-attack over TLS", f"{path} is not there")
     yield from _small()
+    yield from _long()
     yield from _register()
 
 
@@ -89,6 +102,86 @@ def _small() -> Iterator[Result]:
             stage.stop()
     yield result(f"{SMALL} small releases, dispatched to received", "releases/s", statistics.median(rates))
     yield result(f"{SMALL} small releases, the dispatch alone", "s", statistics.median(waits))
+
+
+def _long() -> Iterator[Result]:
+    """A document of 10^9 bytes from a file to the answer back, once: it takes long, and memory is what is asked."""
+    with tempfile.TemporaryDirectory(prefix="entente-bench-") as name:
+        folder = Path(name)
+        file = folder / "recording.bin"
+        _write_noise(file, PAYLOAD)
+        floor = _seal_and_open(file, folder / "floor.bin")
+        stage = _stage(folder)
+        sender, receiver = stage.sides.values()
+        with sender.at_desk() as node:
+            map_id = _map(sender, node, "documents")
+            place = str(node.folder)
+        author, *others = (f"{sender.code}/{person.user}" for person in sender.people)
+        desk, peaks = Peaks(), {code: Peaks() for code in stage.servers}
+        began = time.perf_counter()
+        title = ("--title", "en=Recording", "--language", "zxx", "--kind", "data", "--map", map_id)
+        source = _verb(desk, "document", "import", str(file), *title, "--node", place)["source"]
+        rid = str(_verb(desk, "propose", str(source), "--author", author, "--node", place)["rid"])
+        for number, (handle, person) in enumerate(zip(others, sender.people[1:], strict=True)):
+            secret = folder / f"password-{number}"
+            secret.write_text(person.password)
+            told = ("--as", handle, "--role", person.roles[0], "--password-file", str(secret))
+            _verb(desk, "approve", rid, *told, "--node", place)
+        _verb(desk, "dispatch", rid, "--yes", "--node", place)
+        left = time.perf_counter()
+        while (state := stage.servers[sender.code].state) is None or state.answered < 1:
+            for code, server in stage.servers.items():
+                look(server.process.pid, peaks[code])
+            time.sleep(0.05)
+        done = time.perf_counter()
+        stage.stop()
+        with receiver.at_desk() as node:
+            (held,) = node.documents(rid)
+            if held.sheet.sha256 != sha256_of(file_data(file)):
+                raise RuntimeError("another document arrived")
+    yield result(f"a document of {PAYLOAD} bytes, file to the answer back", "s", done - began, floor=floor)
+    yield result("the same, from dispatched to the answer", "s", done - left)
+    yield result("the same, largest verb at the sender's desk", "MB", desk.process)
+    yield result("the same, sender's process", "MB", peaks[sender.code].process)
+    yield result("the same, receiver's process", "MB", peaks[receiver.code].process)
+    yield result("the same, receiver and its validator's child at once", "MB", peaks[receiver.code].both)
+
+
+def _write_noise(path: Path, size: int) -> None:
+    """A file of noise that begins like nothing known."""
+    block = os.urandom(1 << 20)
+    with path.open("wb") as out:
+        while left := size - out.tell():
+            out.write((out.tell().to_bytes(8, "little") + block)[: min(left, len(block))])
+
+
+def _seal_and_open(path: Path, sealed: Path) -> float:
+    """Seconds to hash, encrypt and store a file, and to read, decrypt and hash it again."""
+    began, dek = time.perf_counter(), bytes(32)
+    data, digest = file_data(path), hashlib.sha256()
+    with sealed.open("wb") as out:
+        blob = seal(pieces(data), dek, out.write)
+        os.fsync(out.fileno())
+    with sealed.open("rb") as file:
+        for piece in unseal(iter(lambda: file.read(SEALED_CHUNK), b""), len(blob.leaves), dek):
+            digest.update(piece)
+    if digest.hexdigest() != sha256_of(data):
+        raise RuntimeError("the floor is broken")
+    return time.perf_counter() - began
+
+
+def _verb(peaks: Peaks, *words: str) -> dict[str, object]:
+    """What a verb of the command line says, watched while it runs."""
+    command = [sys.executable, "-m", "entente", *words, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own module
+        while process.poll() is None:
+            look(process.pid, peaks)
+            time.sleep(0.01)
+        told = process.stdout.read() if process.stdout is not None else b""
+    if process.returncode:
+        raise RuntimeError(f"{words[0]} ended with {process.returncode}")
+    found = json.loads(told)
+    return found if isinstance(found, dict) else {"rows": found}
 
 
 def _register() -> Iterator[Result]:
@@ -185,11 +278,15 @@ def _signer(side: Side, number: int) -> SoftSigner:
     return _signers[person.password]
 
 
-def _map(side: Side, node: Node) -> str:
+def _map(side: Side, node: Node, area: str = "") -> str:
     law = node.law.law
+    found = marking_map(side, default=True)
+    if area and isinstance(found.default, Marking):
+        plain = msgspec.structs.replace(found.default, purpose=(law.areas[area].purposes or ("",))[0])
+        found = msgspec.structs.replace(found, area=area, rows=(), default=plain)
     mappers = [n for n, person in enumerate(side.people) if n and law.acts.roles.map in person.roles]
     signers = [(f"{side.code}/{side.people[n].user}", _signer(side, n)) for n in mappers[: law.acts.signers.map]]
-    return node.sign_map(marking_map(side, default=True), signers)
+    return node.sign_map(found, signers)
 
 
 def _approved(side: Side, node: Node, data: bytes, map_id: str) -> str:

@@ -2,12 +2,13 @@
 
 import sys
 
+from entente.areas.documents import AREA as DOCUMENTS
 from entente.areas.intelligence import AREA as INTELLIGENCE
 from entente.node.sandbox import child_command, run_child, validate_in_child
 from entente.treaty.area import Area
-from entente.treaty.record import Record
+from entente.treaty.record import Data, Record
 
-AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE,)}
+AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE, DOCUMENTS)}
 
 
 def area_of(form: str) -> Area | None:
@@ -15,7 +16,7 @@ def area_of(form: str) -> Area | None:
     return next((area for area in AREAS.values() if form in area.formats), None)
 
 
-def validate(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
+def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
     """For each release the records of its bodies, all validated in one child process; or why it is refused."""
     return validate_in_child(child_command(form), releases)
 

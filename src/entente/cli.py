@@ -1,9 +1,19 @@
 """The command line: every verb of a node, with --json for scripts."""
 
-from entente.commands import agreements, questions, releases, running, setting_up
+from entente.commands import (
+    acts,
+    agreements,
+    documents,
+    holdings,
+    questions,
+    releases,
+    running,
+    setting_up,
+    statements,
+)
 from entente.commands.frame import main
 
-VERBS = (setting_up, running, agreements, releases, questions)
+VERBS = (setting_up, running, agreements, releases, documents, acts, holdings, statements, questions)
 __all__ = ["VERBS", "main"]
 
 if __name__ == "__main__":

@@ -3,18 +3,21 @@
 import hashlib
 import hmac
 import struct
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entente.crossing.payload import Item, Listing, Payload, build, commit, content, open_payload, padme
+from entente.crossing import payload
+from entente.crossing.payload import Item, Listing, Payload, build, commit, content, padme
 from entente.errors import EntenteError, FormatError
 from entente.register.proof import check_inclusion, inclusion_proof
 from entente.register.tree import EMPTY_ROOT, Tree, leaf_hash, leaf_hashes, root_of_entries
 from entente.strict import canonical, encode
 from entente.treaty.marking import Marking
+from entente.treaty.record import Record, whole
 
 MARKS = (Marking((), "SECRET", "AAA", "defence", ("AAA", "BBB")), Marking(("IP",), "CLEAR", "AAA", "defence", ("AAA",)))
 SALT = bytes(range(32))
@@ -23,6 +26,21 @@ RECORDS = [
     (b"", "text/plain", 1, "ab" * 32),
     (b"\x80\x00\x00", "image/png", 0, None),
 ]
+
+
+Row = tuple[bytes, str, int, str | None]
+
+
+def made_of(rows: Iterable[Row], markings: Sequence[Marking] = MARKS) -> Payload:
+    """A payload of (bytes, media type, marking index, previous digest)."""
+    return build(((Record(data, media, "", ""), mark, prev) for data, media, mark, prev in rows), markings)
+
+
+def open_payload(data: bytes, step: int = 1 << 20, held: int = payload.HELD) -> tuple[Listing, list[bytes]]:
+    """What a reader finds that gets the plaintext in pieces of `step` bytes."""
+    pieces = (data[at : at + step] for at in range(0, len(data), step))
+    listing, bodies = payload.open_payload(pieces, lambda start, end: iter([data[start:end]]), held=held)
+    return listing, [whole(body) for body in bodies]
 
 
 def plain(made: Payload) -> bytes:
@@ -47,7 +65,7 @@ def sealed(listing: object, bodies: bytes) -> bytes:
     )
 )
 def test_records_come_back_in_order_and_exact(records: list[tuple[bytes, str, int, str | None]]) -> None:
-    made = build(records, MARKS)
+    made = made_of(records, MARKS)
     data = plain(made)
     assert len(data) == made.padded == padme(made.size + 1)
     listing, bodies = open_payload(data)
@@ -56,11 +74,11 @@ def test_records_come_back_in_order_and_exact(records: list[tuple[bytes, str, in
     assert [(item.media, item.marking, item.prev) for item in listing.records] == [
         (media, mark, prev if prev is not None else msgspec.UNSET) for _, media, mark, prev in records
     ]
-    assert open_payload(memoryview(data))[1] == bodies
+    assert open_payload(data, step=7, held=0)[1] == bodies
 
 
 def test_the_bytes_are_those_of_the_format() -> None:
-    made = build([(b"hi", "text/plain", 0, None)], MARKS[:1])
+    made = made_of([(b"hi", "text/plain", 0, None)], MARKS[:1])
     mark = '{"caveats":[],"level":"SECRET","originator":"AAA","purpose":"defence","releasable_to":["AAA","BBB"]}'
     digest = hashlib.sha256(b"hi").hexdigest()
     item = f'{{"marking":0,"media":"text/plain","sha256":"{digest}","size":2}}'
@@ -70,14 +88,14 @@ def test_the_bytes_are_those_of_the_format() -> None:
 
 
 def test_a_long_padding_comes_in_pieces_and_whole() -> None:
-    made = build([(bytes(40_000_000), "x/y", 0, None)], MARKS)
+    made = made_of([(bytes(40_000_000), "x/y", 0, None)], MARKS)
     sizes = [len(piece) for piece in made.pieces()]
     assert sum(sizes) == made.padded
     assert max(sizes[3:]) <= 1 << 20
 
 
 def test_every_flipped_bit_changes_the_content_and_never_gives_the_same_release() -> None:
-    made = build(RECORDS, MARKS)
+    made = made_of(RECORDS, MARKS)
     data = plain(made)
     approved, records = content(SALT, [data]), commit(SALT, made.listing)
     opened = 0
@@ -97,7 +115,7 @@ def test_every_flipped_bit_changes_the_content_and_never_gives_the_same_release(
 
 
 def test_every_truncation_and_extension_is_refused() -> None:
-    data = plain(build(RECORDS, MARKS))
+    data = plain(made_of(RECORDS, MARKS))
     for size in range(len(data)):
         with pytest.raises(EntenteError):
             open_payload(data[:size])
@@ -107,7 +125,7 @@ def test_every_truncation_and_extension_is_refused() -> None:
 
 
 def test_every_flipped_byte_outside_the_list_is_refused_by_the_payload_itself() -> None:
-    made = build(RECORDS, MARKS)
+    made = made_of(RECORDS, MARKS)
     data = plain(made)
     for place in [*range(8), *range(len(made.head), len(data))]:
         changed = bytearray(data)
@@ -161,13 +179,13 @@ def test_a_list_that_does_not_fit_is_refused(change: dict[str, object], bodies: 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 10**6, 0, 1])
 def test_a_length_that_lies_is_refused(length: int) -> None:
-    data = plain(build(RECORDS, MARKS))
+    data = plain(made_of(RECORDS, MARKS))
     with pytest.raises(FormatError):
         open_payload(length.to_bytes(8, "big") + data[8:])
 
 
 def test_padding_to_another_length_than_padme_is_refused() -> None:
-    made = build([(b"x" * 1000, "a/b", 0, None)], MARKS)
+    made = made_of([(b"x" * 1000, "a/b", 0, None)], MARKS)
     data = plain(made)
     bare = data.rstrip(b"\x00")
     for other in (bare, data + bytes(padme(len(data) + 1) - len(data)), bare.ljust(2048, b"\x00")):
@@ -245,7 +263,7 @@ def test_padme_is_monotone_and_reveals_few_lengths() -> None:
 def test_one_commitment_is_opened_alone() -> None:
     """With the release's salt, one list item, its place and a path, and nothing of the other records."""
     records = [(bytes([i]) * i, "a/b", 0, None) for i in range(11)]
-    made = build(records, MARKS)
+    made = made_of(records, MARKS)
     root = commit(SALT, made.listing)
     key = hmac.digest(SALT, b"entente/record/v1", "sha256")
     leaves = [
@@ -280,7 +298,7 @@ def test_commitments_depend_on_salt_place_and_every_field() -> None:
 
 
 def test_the_content_is_the_hmac_of_the_whole_in_any_pieces() -> None:
-    data = plain(build(RECORDS, MARKS))
+    data = plain(made_of(RECORDS, MARKS))
     assert content(SALT, [data]) == hmac.digest(SALT, data, "sha256").hex()
     assert content(SALT, (data[i : i + 7] for i in range(0, len(data), 7))) == content(SALT, [data])
     assert content(bytes(32), [data]) != content(SALT, [data])

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stix_objects import record_of
 
 from account.histories import SAMPLES, agreement
-from entente.areas.intelligence import AREA as STIX
 from entente.crossing.references import (
     NOT_OWN_MARKING,
     OWN_MARKING_RULES,
@@ -18,7 +18,7 @@ from entente.crossing.references import (
     screen,
 )
 from entente.treaty.marking import Marking
-from entente.treaty.record import Record
+from entente.treaty.record import Record, whole
 from entente.treaty.request import Decision, Finding
 
 MARK = Marking((), "CLEAR", "AAA", "x", ("AAA", "BBB"))
@@ -44,7 +44,7 @@ def verdicts(
     law = agreement(sample).law
     found = screen(records, law, AREA, mark, decide_marking)
     assert len(found.kept) + len(found.refused) == len(records)
-    rows = {**{r.data: "" for r, _ in found.kept}, **{r.data: why.rule for r, why in found.refused}}
+    rows = {**{whole(r.data): "" for r, _ in found.kept}, **{whole(r.data): why.rule for r, why in found.refused}}
     assert all(why.article for _, why in found.refused)
     assert all((why.id, why.sha256) == (r.id, r.sha256) for r, why in found.refused)
     return rows
@@ -64,7 +64,7 @@ def oracle(records: list[Record], withheld: set[str], refused: set[bytes]) -> se
             )
         ]
         if len(left) == len(crossing):
-            return {r.data for r in left}
+            return {whole(r.data) for r in left}
         crossing = left
 
 
@@ -81,10 +81,10 @@ def graphs(draw: st.DrawFn) -> tuple[list[Record], set[bytes], set[bytes]]:
             *draw(st.lists(st.sampled_from(names), max_size=4)),
             version=str(number),
         )
-        records[found.data] = found
+        records[whole(found.data)] = found
         fate = draw(st.sampled_from(["good"] * 6 + ["unmapped", "high"]))
         if fate != "good":
-            (unmapped if fate == "unmapped" else high).add(found.data)
+            (unmapped if fate == "unmapped" else high).add(whole(found.data))
     return list(records.values()), unmapped, high
 
 
@@ -105,7 +105,7 @@ def test_closure_is_that_of_the_oracle(sample: str, graph: tuple[list[Record], s
     for found in records:
         own = "mapped" if found.data in unmapped else "level" if found.data in high else ""
         own = own or ("withhold" if found.type in withheld else "")
-        assert got[found.data] == own or (not own and got[found.data] == "reference")
+        assert got[whole(found.data)] == own or (not own and got[whole(found.data)] == "reference")
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -115,7 +115,7 @@ def test_what_crosses_passes_the_receivers_own_check(
 ) -> None:
     records, _, _ = graph
     law = agreement(sample).law
-    crossing = [found for found in records if not verdicts(records, sample)[found.data]]
+    crossing = [found for found in records if not verdicts(records, sample)[whole(found.data)]]
     assert first_fault(crossing, law, AREA) is None
 
 
@@ -127,7 +127,7 @@ def test_the_example_of_the_design(sample: str) -> None:
     about = record("note--1", "report--1", "tool--1")
     free = record("note--2", "tool--1")
     got = verdicts([about, listing, uses, group, tool, free], sample)
-    assert [got[r.data] for r in (group, uses, listing, about, tool, free)] == [
+    assert [got[whole(r.data)] for r in (group, uses, listing, about, tool, free)] == [
         "withhold",
         "reference",
         "reference",
@@ -142,9 +142,9 @@ def test_an_id_stays_named_while_one_of_its_versions_crosses(sample: str) -> Non
     old, new = record("tool--1", version="1"), record("tool--1", "intrusion-set--1", version="2")
     user = record("note--1", "tool--1")
     got = verdicts([old, new, user], sample)
-    assert [got[r.data] for r in (old, new, user)] == ["", "reference", ""]
+    assert [got[whole(r.data)] for r in (old, new, user)] == ["", "reference", ""]
     got = verdicts([old, new, user], sample, lambda r: "no row" if r is old else MARK)
-    assert [got[r.data] for r in (old, new, user)] == ["mapped", "reference", "reference"]
+    assert [got[whole(r.data)] for r in (old, new, user)] == ["mapped", "reference", "reference"]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -152,7 +152,7 @@ def test_an_absent_id_is_refused_only_if_its_type_is_withheld(sample: str) -> No
     secret, unknown = record("note--1", "intrusion-set--gone"), record("note--2", "tool--gone")
     word = record("note--3", "intrusion-set", "intrusion-set-", "x intrusion-set--1", "Intrusion-Set--1")
     got = verdicts([secret, unknown, word], sample)
-    assert [got[r.data] for r in (secret, unknown, word)] == ["reference", "", ""]
+    assert [got[whole(r.data)] for r in (secret, unknown, word)] == ["reference", "", ""]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -160,7 +160,7 @@ def test_a_record_of_a_withheld_type_is_withheld_whatever_its_id(sample: str) ->
     odd = record("harmless--1", kind="intrusion-set")
     user = record("note--1", "harmless--1")
     got = verdicts([odd, user], sample)
-    assert [got[r.data] for r in (odd, user)] == ["withhold", "reference"]
+    assert [got[whole(r.data)] for r in (odd, user)] == ["withhold", "reference"]
     assert first_fault([odd], agreement(sample).law, AREA) is not None
 
 
@@ -183,7 +183,7 @@ def test_keys_count_as_well_as_values_for_the_area_that_reads_them() -> None:
         "modified": "2020-01-01T00:00:00.000Z",
         "votes": {ident: 1},
     }
-    assert ident in STIX.record_of(json.dumps(thing).encode()).names
+    assert ident in record_of(json.dumps(thing).encode()).names
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -29,6 +29,7 @@ from entente.strict import encode as canonical_of
 from entente.strict import parse, time_text
 from entente.treaty.approval import Approval, Core, Sealed, approve
 from entente.treaty.marking import Marking
+from entente.treaty.record import Record
 from lab.pair import AREA, Pair, sighted
 
 MEDIA = "application/stix+json;version=2.1"
@@ -181,7 +182,7 @@ class Cheat:
         """
         node = self.node
         marks = list(markings or [self.pair.marking(node)])
-        made = payload.build(((body, MEDIA, 0, None) for body in bodies or sighted()), marks)
+        made = payload.build(((Record(body, MEDIA, "", ""), 0, None) for body in bodies or sighted()), marks)
         dek, salt = os.urandom(32), os.urandom(32)
         honest = self.core(made, salt, self.pair.marking(node))
         final = msgspec.structs.replace(honest, **(core or {}))

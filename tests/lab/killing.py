@@ -22,14 +22,14 @@ from typing import Self
 import pytest
 
 from entente.account.acts import Release, parse_body
-from entente.crossing.payload import open_payload
-from entente.node.import_ import unseal_blob
+from entente.node.held import read_release
 from entente.node.node import Node
 from entente.node.propose import check_draft
 from entente.node.verify import verify_folders
 from entente.register.checkpoint import parse_text
 from entente.register.entry import parse_entry
 from entente.register.note import parse
+from entente.treaty.record import whole
 from lab import worker
 from lab.worker import open_node
 
@@ -279,7 +279,7 @@ def open_payload_of(node: Node, rid: str, blob: str) -> list[bytes]:
     """The records in the blob that rests at this node, by the key that rests there."""
     secret = node.keys.key(rid)
     assert secret is not None
-    return list(open_payload(b"".join(unseal_blob(node.blobs, blob, secret[:32])))[1])
+    return [whole(body) for body in read_release(node, blob, node.blobs.size(blob), secret)[1]]
 
 
 def check_after(folder: Path, script: ModuleType, witness: Witness) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from entente.app import AREAS
 from entente.node.sandbox import run_child
 from entente.treaty.area import Area
+from entente.treaty.record import Data, Record, whole
 
 ENDURES = 2
 _worn = 0
@@ -63,7 +64,7 @@ def harm(body: bytes) -> None:
         _say(b"[]\n")
         _end()
     if b"WRONG" in body:
-        _say(b'[{"id":1,"names":[],"title":"","type":"","version":""}]\n')
+        _say(b'[{"id":1,"media":"","names":[],"text":"","title":"","type":"","version":""}]\n')
         _end()
     if b"EARLY" in body:
         _end()
@@ -74,11 +75,11 @@ def harm(body: bytes) -> None:
 def odd(area: Area) -> Area:
     """The area, but for what the words do."""
 
-    def check(body: bytes) -> str | None:
-        harm(body)
-        return area.check(body)
+    def read(form: str, body: Data) -> Record | str:
+        harm(whole(body))
+        return area.read(form, body)
 
-    return msgspec.structs.replace(area, check=check)
+    return msgspec.structs.replace(area, read=read)
 
 
 if __name__ == "__main__":

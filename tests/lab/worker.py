@@ -24,16 +24,17 @@ from entente.app import AREAS, validate
 from entente.cast import SAMPLES, Side, marking_map
 from entente.errors import BehindError, CorruptionError, EntenteError, ForkError, PartnerError
 from entente.node import wire
+from entente.node.import_ import Validate
 from entente.node.node import Node
 from entente.node.pair import accept_pairing, own_pairing
 from entente.node.propose import Wish
-from entente.node.receive import Validate
 from entente.node.serve_partner import Listener
 from entente.node.served import Reader
 from entente.register.checkpoint import parse_text
 from entente.register.note import parse
 from entente.steps import Demo
-from entente.treaty.record import Record
+from entente.treaty.record import Data, Record
+from lab.pair import in_process
 
 AREA = "intelligence"
 BLOWN = 9
@@ -93,22 +94,16 @@ def fresh_object(number: int, *, salt: str = "") -> bytes:
     return json.dumps(bundle).encode()
 
 
-def validate_here(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
+def validate_here(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
     """What `entente.app.validate` says, without the child process."""
-    del form
-    area = AREAS[AREA]
-    found: list[list[Record] | str] = []
-    for bodies in releases:
-        bad = [reason for reason in map(area.check, bodies) if reason is not None]
-        found.append(bad[0] if bad else [area.record_of(body) for body in bodies])
-    return found
+    return in_process(form, releases)
 
 
 def validate_mostly_here() -> Validate:
     """One in a few in a child process as in real life, the others here, so that more releases cross in a minute."""
     calls = 0
 
-    def run(form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
+    def run(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
         nonlocal calls
         calls += 1
         return (validate if calls % EVERY_NTH_IN_A_CHILD == 0 else validate_here)(form, releases)

@@ -32,6 +32,7 @@ from entente.node.served import FolderTree
 from entente.register.checkpoint import Checkpoint, sign_checkpoint
 from entente.register.entry import Seen
 from entente.strict import canonical, time_text
+from entente.treaty.record import Record
 from lab.cheat import APPROVERS, MEDIA, Cheat
 from lab.pair import Change, Pair, Tampered, answers, flip, given, gone, heads, sighted, signs_nothing, state, unchanged
 
@@ -453,7 +454,9 @@ def test_the_key_object_of_another_release_is_answered_unopenable(pair: Pair, ch
 
 def test_content_that_is_not_what_was_approved_is_answered_bad_digest(pair: Pair, cheat: Cheat) -> None:
     """Both know: bad_digest, once. It decrypts, it has the right length, and nobody approved it."""
-    other = payload.build(((body, MEDIA, 0, None) for body in sighted(word="innocenT")), [pair.marking(pair.a)])
+    other = payload.build(
+        ((Record(body, MEDIA, "", ""), 0, None) for body in sighted(word="innocenT")), [pair.marking(pair.a)]
+    )
     forged = cheat.release(sighted(word="innocent"), inside=b"".join(other.pieces()))
     settle(pair, cheat)
     only(pair, "bad_digest", forged.idx)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from stix_objects import as_bytes, indicator
@@ -18,9 +17,10 @@ from entente.app import validate as validate_in_real_child
 from entente.crossing.seal import SEALED_CHUNK
 from entente.errors import PartnerError
 from entente.node import receive, sandbox
+from entente.node.import_ import Validate
 from entente.node.node import Node
 from entente.node.served import FolderTree
-from entente.treaty.record import Record
+from entente.treaty.record import Data, Record
 from lab.cheat import Cheat, Forged
 from lab.pair import Change, Pair, Tampered, answers, flip, gone, in_process, sighted, unchanged
 
@@ -37,10 +37,10 @@ def cheat(pair: Pair) -> Cheat:
 class Watched:
     """A validator that notes how many releases it was given each time."""
 
-    def __init__(self, inner: receive.Validate = in_process) -> None:
+    def __init__(self, inner: Validate = in_process) -> None:
         self.inner, self.groups = inner, list[int]()
 
-    def __call__(self, form: str, releases: list[list[bytes]]) -> list[list[Record] | str]:
+    def __call__(self, form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
         """As the inner one says."""
         self.groups.append(len(releases))
         return self.inner(form, releases)
@@ -350,24 +350,23 @@ def test_nothing_is_left_of_a_blob_that_was_refused(
 # The child
 
 
-def odd_child(form: str, releases: Sequence[list[bytes]]) -> list[list[Record] | str]:
+def odd_child(form: str, releases: Sequence[list[Data]]) -> list[list[Record] | str]:
     """A real child with the sandbox's own life, in which certain words do harm; see `lab/odd_child.py`."""
     return sandbox.validate_in_child([sys.executable, str(CHILD), form], releases)
 
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How each child ended (None: it had to be killed), in order."""
-    ended: list[Any] = []
-    run = subprocess.run
+    """How each child ended, in order."""
+    ended: list[int] = []
 
-    def noted(*args: Any, **named: Any) -> Any:
-        ended.append(None)
-        done = run(*args, **named)
-        ended[-1] = done.returncode
-        return done
+    class Noted(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            if self.returncode is None:
+                ended.append(super().wait(timeout))
+            return int(self.returncode)
 
-    monkeypatch.setattr(subprocess, "run", noted)
+    monkeypatch.setattr(subprocess, "Popen", Noted)
     return ended
 
 
@@ -416,7 +415,7 @@ def test_a_group_of_killers_is_refused_one_by_one(pair: Pair, cheat: Cheat, chil
 
 def test_the_real_child_gives_what_the_area_gives(pair: Pair, cheat: Cheat, children: list[int]) -> None:
     """One child for the group, the same records as without a child; a bad release has its own reason."""
-    bodies = [sighted(3), [b"{}"], sighted(2, first=9), []]
+    bodies: list[list[Data]] = [list(sighted(3)), [b"{}"], list(sighted(2, first=9)), []]
     assert validate_in_real_child("stix-2.1", bodies) == [
         found if isinstance(found, str) else [_bare(record) for record in found]
         for found in in_process("stix-2.1", bodies)
@@ -431,7 +430,7 @@ def test_the_real_child_gives_what_the_area_gives(pair: Pair, cheat: Cheat, chil
 
 def _bare(record: Record) -> Record:
     """What a child tells of a record."""
-    return Record(record.data, "", record.id, record.type, record.version, record.title, record.names)
+    return Record(record.data, record.media, record.id, record.type, record.version, record.title, record.names)
 
 
 # What else rests

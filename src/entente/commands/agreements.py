@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, main, show
-from entente.node import setup
+from entente.commands.frame import FILE, main, node_verb, opened, show
+from entente.node import adopt, setup
 from entente.treaty.agreement import holes, parse_agreement
 
 
@@ -65,3 +65,44 @@ def agreement_sign(
     signatures.write_bytes(setup.add_signature(path.read_bytes(), old, authority))
     name = parse_agreement(path.read_bytes(), place=path.name).hash
     show(as_json, {"agreement": name}, f"signed {name}")
+
+
+@agreement.command("adopt")
+@click.argument("path", type=FILE)
+@click.option("--signatures", type=FILE, required=True, help="The DSSE file that both authorities signed.")
+@click.option(
+    "--authority",
+    "authority_files",
+    type=FILE,
+    multiple=True,
+    required=True,
+    help="Our authority's locked key; if it changes, the one before too.",
+)
+@click.option(
+    "--authority-passphrase-file",
+    "phrases",
+    type=FILE,
+    multiple=True,
+    required=True,
+    help="What opens them, in the same order.",
+)
+@click.option("--yes", is_flag=True, help="Do it. Without it, only what would be entered is shown.")
+@node_verb
+def agreement_adopt(
+    path: Path, signatures: Path, authority_files: tuple[Path, ...], phrases: tuple[Path, ...], folder: Path | None, *,
+    yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Adopt the next version of the agreement; it is in force once both have, and it has started."""
+    data, envelope = path.read_bytes(), signatures.read_bytes()
+    if len(phrases) != len(authority_files):
+        raise click.UsageError("give one --authority-passphrase-file for each --authority")
+    keys = [
+        setup.read_authority(file, phrase.read_bytes().strip())
+        for file, phrase in zip(authority_files, phrases, strict=True)
+    ]
+    with opened(folder) as node:
+        found = node.adopt(data, envelope, keys) if yes else adopt.adoption(node, data, envelope)[0]
+        current = node.law.hash
+    words = f"version {found.version}, {found.agreement}, from {found.start}; supersedes {found.supersedes}"
+    last = "nothing was done; add --yes" if found.entry is None else f"entry {found.entry}; in force now: {current}"
+    show(as_json, found, f"{words}\n{last}")

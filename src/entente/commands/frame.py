@@ -5,7 +5,7 @@ prompt, never from arguments.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ import msgspec
 from entente import __version__
 from entente.app import AREAS, validate
 from entente.errors import EntenteError
+from entente.keys import SoftSigner
 from entente.node.node import Node
 from entente.place import last_demo
 from entente.strict import read_own
@@ -61,6 +62,15 @@ def password_of(handle: str, path: Path | None) -> bytes:
     if path is not None:
         return path.read_bytes().strip()
     return str(click.prompt(f"password of {handle}", hide_input=True, err=True)).encode()
+
+
+def signers_of(node: Node, handles: Sequence[str], passwords: Sequence[Path]) -> list[tuple[str, SoftSigner]]:
+    """Each person with their signer; those who have no password file are asked for their password."""
+    files: list[Path | None] = [*passwords, *([None] * len(handles))]
+    return [
+        (handle, node.person_signer(handle, password_of(handle, path)))
+        for handle, path in zip(handles, files, strict=False)
+    ]
 
 
 class Verbs(click.Group):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from entente.app import AREAS
+from entente.commands.documents import requests_shown
 from entente.commands.frame import FOLDER, default_node, finding_line, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
@@ -46,11 +47,14 @@ def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> 
 
 
 @main.command("list")
-@click.argument("what", type=click.Choice(["releases", "drafts", "imports", "inbox"]), default="releases")
+@click.argument("what", type=click.Choice(["releases", "drafts", "imports", "inbox", "requests"]), default="releases")
 @node_verb
 def list_(what: str, folder: Path | None, *, as_json: bool) -> None:
-    """List releases (both ways), drafts, imports, or the inbox."""
+    """List releases (both ways), drafts, imports, the inbox, or requests with their replies."""
     with opened(folder) as node:
+        if what == "requests":
+            show(as_json, *requests_shown(node))
+            return
         rows = _rows(node, what)
     text = "\n".join("  ".join(str(value) for value in row.values()) for row in rows)
     show(as_json, rows, text or f"no {what}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from entente.commands.frame import FILE, FOLDER, finding_line, main, node_verb, opened, password_of, show
+from entente.node.import_ import file_data
 from entente.node.propose import Wish
 from entente.node.served import FolderTree
 
@@ -12,12 +13,13 @@ from entente.node.served import FolderTree
 @main.command("import")
 @click.argument("path", type=FILE)
 @click.option("--area", default="intelligence", show_default=True, help="The area whose format it is.")
+@click.option("--format", "form", default="", help="Default: the area's first.")
 @click.option("--map", "map_id", required=True, help="The marking map its foreign markings are read by.")
 @node_verb
-def import_(path: Path, area: str, map_id: str, folder: Path | None, *, as_json: bool) -> None:
+def import_(path: Path, area: str, form: str, map_id: str, folder: Path | None, *, as_json: bool) -> None:
     """Take in a file of an area's format; bad objects are quarantined alone."""
     with opened(folder) as node:
-        done = node.import_file(area, path.read_bytes(), place=path.name, map_id=map_id)
+        done = node.import_file(area, file_data(path), place=path.name, map_id=map_id, form=form)
     bad = [{"place": item.place, "reason": item.reason} for item in done.quarantined]
     lines = [f"import {done.source}: {done.records:,} valid, {len(bad):,} quarantined"]
     lines += [f"  quarantined {item['place']}: {item['reason']}" for item in bad]
@@ -31,6 +33,8 @@ def import_(path: Path, area: str, map_id: str, folder: Path | None, *, as_json:
 @click.option("--view", default="", help="Default: the area's first.")
 @click.option("--retain-days", type=int, default=0, help="Default: the area's longest.")
 @click.option("--copies", type=int, default=1, show_default=True, help="How many the partner may make.")
+@click.option("--parent", "parents", multiple=True, help="A release of the partner's that all of it derives from.")
+@click.option("--standing", default="", help="Under this standing approval: no person signs.")
 @node_verb
 def propose(
     source: str,
@@ -39,13 +43,16 @@ def propose(
     view: str,
     retain_days: int,
     copies: int,
+    parents: tuple[str, ...],
+    standing: str,
     folder: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    """Freeze what may cross from an import into a draft; nothing leaves."""
+    """Freeze into a draft what may cross of SOURCE: an import, or a release that goes back. Nothing leaves."""
+    wish = Wish(author, article, view, retain_days=retain_days, copies=copies, parents=parents, standing=standing)
     with opened(folder) as node:
-        made = node.propose(source, Wish(author, article, view, retain_days=retain_days, copies=copies))
+        made = node.propose(source, wish)
         refused = [{"article": w.article, "id": w.id, "reason": w.reason, "rule": w.rule} for _, w in made.refused]
     lines = [f"draft {made.rid}", f"{made.state}: {made.kept:,} objects, {made.bytes:,} bytes; {len(refused):,} stay"]
     lines += [finding_line(f) for f in (*made.decision.refusals, *made.gate.refusals)]

@@ -74,6 +74,16 @@ def serve(listen: str, poll_seconds: float | None, folder: Path | None, *, as_js
 
 @main.command()
 @node_verb
+def rebuild(folder: Path | None, *, as_json: bool) -> None:
+    """Make view.db anew: what screens and searches read, from registers, blobs and keys."""
+    with opened(folder) as node:
+        done, lost = node.rebuild()
+    text = f"{done} imports and releases can be read" + "".join(f"\n  lost {place}: {why}" for place, why in lost)
+    show(as_json, {"lost": [{"place": place, "reason": why} for place, why in lost], "rebuilt": done}, text)
+
+
+@main.command()
+@node_verb
 def sync(folder: Path | None, *, as_json: bool) -> None:
     """Dispatch what is due and look at the partner's tree now: pull, verify, cosign, open, answer."""
     with opened(folder) as node:

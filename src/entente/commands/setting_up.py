@@ -1,13 +1,11 @@
 """Setting up a node: stores, keys, persons, the partner, the marking map."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, password_of, show
+from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, password_of, show, signers_of
 from entente.node import setup
-from entente.node.node import Node
 
 
 @main.command()
@@ -169,7 +167,7 @@ def map_(
     """Sign a marking map (JSON: agreement, area, rows, default?) so that imports can be read by it."""
     with opened(folder) as node:
         found = setup.parse_map(path.read_bytes(), place=path.name)
-        signers = _signers(node, handles, passwords)
+        signers = signers_of(node, handles, passwords)
         name = node.sign_map(found, signers)
     show(as_json, {"map": name}, f"map {name}")
 
@@ -181,13 +179,5 @@ def map_(
 def confirm(handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool) -> None:
     """Vouch for the clock after a long stop, or for the registers after a loss of heads.db: the node signs again."""
     with opened(folder) as node:
-        found = node.confirm(_signers(node, handles, passwords))
+        found = node.confirm(signers_of(node, handles, passwords))
     show(as_json, {"confirmed": found}, f"confirmed: {found}" if found else "nothing is in doubt")
-
-
-def _signers(node: Node, handles: tuple[str, ...], passwords: tuple[Path, ...]) -> list[tuple[str, Any]]:
-    files: list[Path | None] = [*passwords, *([None] * len(handles))]
-    return [
-        (handle, node.person_signer(handle, password_of(handle, path)))
-        for handle, path in zip(handles, files, strict=False)
-    ]

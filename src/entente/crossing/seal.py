@@ -87,6 +87,11 @@ def sealed_bytes(plaintext_bytes: int) -> int:
     return plaintext_bytes + TAG * -(-plaintext_bytes // CHUNK)
 
 
+def plain_bytes(sealed: int) -> int:
+    """The plaintext's length of a ciphertext of so many bytes; FormatError if none can have that size."""
+    return sealed - TAG * chunk_count(sealed)
+
+
 def check_leaves(data: bytes, root: str, size: int) -> tuple[bytes, ...]:
     """The leaf hashes in a `leaves` file; CorruptionError unless they fit the size and give the root."""
     leaves = tuple(data[i : i + 32] for i in range(0, len(data), 32))
@@ -105,12 +110,36 @@ def unseal(chunks: Iterable[bytes], count: int, dek: bytes) -> Iterator[bytes]:
     """The plaintext chunks of verified ciphertext chunks; VerificationError if the key does not open one."""
     cipher, number = _cipher(dek), -1
     for number, chunk in enumerate(chunks):
-        try:
-            yield cipher.decrypt(_nonce(number, last=number == count - 1), chunk, None)
-        except InvalidTag:
-            raise VerificationError(f"chunk {number} does not open with this key") from None
+        yield _decrypt(cipher, number, chunk, last=number == count - 1)
     if number + 1 != count:
         raise VerificationError(f"{number + 1} of {count} chunks are there")
+
+
+class Unsealed:
+    """A blob's plaintext at any place: `read_chunk(number)` gives a ciphertext chunk, the last one opened is kept."""
+
+    def __init__(self, read_chunk: Callable[[int], bytes], count: int, dek: bytes) -> None:
+        self._read, self._count, self._cipher = read_chunk, count, _cipher(dek)
+        self._number, self._chunk = -1, b""
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `end`; VerificationError if the key does not open one of their chunks."""
+        for number in range(start // CHUNK, -(-end // CHUNK)):
+            base = CHUNK * number
+            yield self._open(number)[max(start - base, 0) : end - base]
+
+    def _open(self, number: int) -> bytes:
+        if number != self._number:
+            self._chunk = _decrypt(self._cipher, number, self._read(number), last=number == self._count - 1)
+            self._number = number
+        return self._chunk
+
+
+def _decrypt(cipher: AESGCM, number: int, chunk: bytes, *, last: bool) -> bytes:
+    try:
+        return cipher.decrypt(_nonce(number, last=last), chunk, None)
+    except InvalidTag:
+        raise VerificationError(f"chunk {number} does not open with this key") from None
 
 
 def _info(rid: str, suite: str, kem_key: str) -> bytes:

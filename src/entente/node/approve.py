@@ -46,6 +46,8 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
     draft = draft_of(node, rid)
     core = parse_as(draft.core, Core, place="draft")
     law = node.laws[core.agreement].law
+    if isinstance(core.standing, str):
+        raise StateError("the draft is under a standing approval, no person signs it", place=draft.rid[:16])
     _open_for_approval(node, draft)
     person = node.side.persons.get(handle)
     if person is None or (person.revoked_from is not None and person.revoked_from <= node.side.size):

@@ -2,21 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
-from entente.crossing.seal import seal, unseal
-from entente.errors import StoreError, UsageError
+from entente.crossing.seal import seal
+from entente.errors import UsageError
+from entente.node.held import PACK
 from entente.node.ledger import Ledger
-from entente.store.blobs import Blobs
 from entente.store.node_db import SourceRow
 from entente.strict import canonical, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import MarkingMap
-from entente.treaty.record import Record, Rejected
+from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces
 
-PACK = "pack/"
+Validate = Callable[[str, list[list[Data]]], list[list[Record] | str]]
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -27,45 +28,73 @@ class Imported(msgspec.Struct, frozen=True):
     quarantined: tuple[Rejected, ...]
 
 
-def import_file(node: Ledger, area: Area, data: bytes, *, place: str, map_id: str = "") -> Imported:
+def file_data(path: Path) -> Data:
+    """The bytes of a file: held if they are few, else read when they are asked for."""
+    size = path.stat().st_size
+    return path.read_bytes() if size <= LONG else Long(size, lambda start, end: _read(path, start, end))
+
+
+def _read(path: Path, start: int, end: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end and (piece := file.read(min(LONG, end - start))):
+            start += len(piece)
+            yield piece
+
+
+def import_file(
+    node: Ledger, area: Area, form: str, data: Data, *, place: str, map_id: str, validate: Validate
+) -> Imported:
     """The file's objects can be proposed; the exact file rests encrypted, and importing it again changes nothing.
 
-    `place` names the file in errors; `map_id` is the marking map that its foreign markings will be read by.
+    Args:
+        node: where it rests.
+        area: whose format it is.
+        form: the format.
+        data: the file.
+        place: names it in errors.
+        map_id: the marking map that its foreign markings will be read by; "" for none.
+        validate: reads records in a child process, for an area that opens foreign formats.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
     if map_id:
         read_map(node, map_id)
-    records, rejected = area.split(data, place=place)
-    source = hashlib.sha256(map_id.encode() + b"\n" + data).hexdigest()[:16]
+    records, rejected = area.split(form, data, place=place)
+    records, rejected = opened(area, form, records, rejected, validate)
+    digest = hashlib.sha256(map_id.encode() + b"\n")
+    for piece in pieces(data):
+        digest.update(piece)
+    source = digest.hexdigest()[:16]
     if node.db.source(source) is not None:
         return Imported(source, len(records), tuple(rejected))
     node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
     dek = node.keys.key(PACK + source) or b""
-    blob = node.blobs.write(lambda write: seal([data], dek, write))
+    blob = node.blobs.write(lambda write: seal(pieces(data), dek, write))
     node.view.put_holding(source, [(record, 0) for record in records], [])
-    row = SourceRow(
-        source, node.now(), area.name, area.formats[0], blob.root, blob.size, len(records), len(rejected), map_id
-    )
+    row = SourceRow(source, node.now(), area.name, form, blob.root, blob.size, len(records), len(rejected), map_id)
     with node.db.transaction():
         node.db.put_source(row)
-        for bad in rejected:
-            line = {"sha256": hashlib.sha256(bad.data).hexdigest()}  # a reason may quote content: it is told, not kept
-            node.db.journal(row.at, "quarantine", source, canonical(line))
+        for bad in rejected:  # a reason may quote content: it is told, not kept
+            node.db.journal(row.at, "quarantine", source, canonical({"sha256": bad.sha256}))
     return Imported(source, len(records), tuple(rejected))
 
 
-def read_source(node: Ledger, area: Area, source: SourceRow) -> list[Record]:
-    """The records of an import, from its encrypted pack; StoreError if its key is gone."""
-    dek = node.keys.key(PACK + source.id)
-    if dek is None:
-        raise StoreError("the key of this import is gone", place=source.id)
-    data = b"".join(unseal_blob(node.blobs, source.blob, dek))
-    return area.split(data, place=source.id)[0]
+def opened(
+    area: Area, form: str, records: list[Record], rejected: list[Rejected], validate: Validate
+) -> tuple[list[Record], list[Rejected]]:
+    """The records with what the child found in them, if the area opens foreign formats; what it refuses joins the rest.
 
-
-def unseal_blob(blobs: Blobs, root: str, dek: bytes) -> Sequence[bytes]:
-    """The plaintext chunks of a blob held here."""
-    return list(unseal(blobs.chunks(root), len(blobs.leaves(root)) // 32, dek))
+    Raises: nothing of its own; StoreError if a record's bytes cannot be read any more.
+    """
+    if not area.opens:
+        return records, rejected
+    kept, bad = [], list(rejected)
+    for record, found in zip(records, validate(form, [[record.data] for record in records]), strict=True):
+        if isinstance(found, str):
+            bad.append(Rejected(record.data, record.id, found))
+        else:
+            kept.append(msgspec.structs.replace(record, text=found[0].text))
+    return kept, bad
 
 
 def read_map(node: Ledger, map_id: str) -> MarkingMap:

@@ -61,6 +61,9 @@ class Ledger(Stores):
         for name, signed in self.laws.items():
             if self.served.get(f"agreement/{name}") is None:
                 self.served.put(f"agreement/{name}", signed.data)
+        for name in self.served.agreements():
+            if name not in self.laws:  # put there for an adoption that was never entered
+                self.served.delete(f"agreement/{name}")
         self.publish_releases()
 
     @contextmanager
@@ -86,16 +89,15 @@ class Ledger(Stores):
     def publish_releases(self, first: int = 0) -> None:
         """Every release of ours from the `first` on that stands is served, its key once it is cosigned.
 
-        What was withdrawn, returned or destroyed is served no more.
+        What was withdrawn, returned or destroyed, or ordered destroyed, is served no more.
         """
         with self.finishing():
             self._publish_releases(first, self.acknowledged())
 
     def _publish_releases(self, first: int, acknowledged: int) -> None:
         for fact in self.side.releases[first:]:
-            if fact.withdrawn_at(self.side.size) or {"returned", "destroyed"} & {
-                given.outcome for given in fact.answers
-            }:
+            ordered = any(order.act in ("withdraw", "destroy") for order in fact.orders)
+            if ordered or {"returned", "destroyed"} & {given.outcome for given in fact.answers}:
                 for path in (f"blob/{fact.blob}", f"leaves/{fact.blob}", f"key/{fact.rid}"):
                     self.served.delete(path)
             else:

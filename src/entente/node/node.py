@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,16 +16,40 @@ from entente.account.fold import EMPTY_ROOT, Fold, new_pair
 from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
 from entente.errors import EntenteError, KeyUnavailableError, StoreError, UsageError
-from entente.keys import SoftSigner, key_id, verify
-from entente.node import answer, approve, confirm, dispatch, import_, map, pair, propose, pull, setup, slots, tls, why  # noqa: A004
+from entente.keys import Signer, SoftSigner, key_id, verify
+from entente.node import (
+    act,
+    adopt,
+    answer,
+    approve,
+    confirm,
+    copies,
+    destroy,
+    dispatch,
+    documents,
+    import_,
+    map,  # noqa: A004 - the verb is called so
+    order,
+    pair,
+    propose,
+    pull,
+    rebuild,
+    requests,
+    setup,
+    slots,
+    tls,
+    why,
+)
+from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
-from entente.node.receive import Validate
 from entente.node.served import FolderTree, Reader
 from entente.node.wire import WireTree
 from entente.register.entry import parse_entry
 from entente.strict import parse_time, read_own
 from entente.treaty.area import Area
+from entente.treaty.cover import ReplySheet, RequestSheet, Stated
 from entente.treaty.marking import MarkingMap
+from entente.treaty.record import Data
 
 PERSON = "person/"
 
@@ -70,6 +95,9 @@ class Node(Ledger):
         self.partner_genesis = self.settings.partner_genesis
         self.areas = areas
         self.validate = validate
+        destroy.settle(self)
+        if self.view.empty and self.trees:
+            self.rebuild()
 
     # Persons
 
@@ -89,15 +117,20 @@ class Node(Ledger):
         """The marking map is held here, signed; returns its id."""
         return map.sign_map(self, found, list(persons))
 
-    def import_file(self, area: str, data: bytes, *, place: str, map_id: str) -> import_.Imported:
-        """The file's objects can be proposed."""
+    def import_file(self, area: str, data: Data, *, place: str, map_id: str, form: str = "") -> import_.Imported:
+        """The file's objects can be proposed; `form` is its format, the area's first by default."""
         if area not in self.areas:
             raise UsageError(f"area {area} is not built here", remedy=f"Built: {', '.join(self.areas)}.")
-        return import_.import_file(self, self.areas[area], data, place=place, map_id=map_id)
+        found = self.areas[area]
+        if form and form not in found.formats:
+            raise UsageError(f"{area} has no format {form}", remedy=f"Its formats: {', '.join(found.formats)}.")
+        return import_.import_file(
+            self, found, form or found.formats[0], data, place=place, map_id=map_id, validate=self.validate
+        )
 
     def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:
-        """A frozen draft of what may cross from an import."""
-        return propose.propose(self, self.areas, source, wish)
+        """A frozen draft of what may cross from an import, or of a release that goes back to the partner."""
+        return propose.propose(self, self.areas, self.validate, source, wish)
 
     def revoke_approval(self, rid: str, handle: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval counts no more; possible until dispatch."""
@@ -136,13 +169,14 @@ class Node(Ledger):
 
     def pull(self, tree: Reader | None = None) -> pull.Pulled:
         """The partner's tree is read, stored, cosigned and opened as far as keys are served."""
-        if tree is not None:
-            return pull.pull(self, tree, self.validate)
-        own = self.partner_tree()
+        own = self.partner_tree() if tree is None else tree
         try:
-            return pull.pull(self, own, self.validate)
+            done = pull.pull(self, own, self.validate)
         finally:
-            own.close()
+            if tree is None:
+                own.close()
+        destroy.settle(self)
+        return done
 
     def answer(self) -> int:
         """Outcomes are stated in our register; returns how many entries that took."""
@@ -186,9 +220,114 @@ class Node(Ledger):
         latest = max(self.now(), self.heads.watermark() or "")  # a clock set back makes no expired key good again
         return fact.revoked_from is None and latest < fact.until
 
+    def rebuild(self) -> tuple[int, list[tuple[str, str]]]:
+        """view.db is made anew; returns how many imports and releases that took, and what cannot be read any more."""
+        return rebuild.rebuild(self, self.areas, self.validate)
+
     def confirm(self, persons: Sequence[tuple[str, SoftSigner]]) -> str:
         """Persons vouch for the clock or the registers, and the node signs again; returns what was in doubt."""
         return confirm.confirm(self, persons)
+
+    # Documents, requests and replies
+
+    def document(
+        self, file: Data, stated: Stated, *, label: str, parents: Sequence[str], place: str, map_id: str
+    ) -> import_.Imported:
+        """The file can be proposed as a document."""
+        return documents.document(
+            self,
+            self.areas,
+            file,
+            stated,
+            label=label,
+            parents=tuple(sorted(set(parents))),
+            place=place,
+            map_id=map_id,
+            validate=self.validate,
+        )
+
+    def documents(self, rid: str) -> tuple[documents.Held, ...]:
+        """The documents of a release held here, or of a draft of ours."""
+        return documents.documents(self, rid)
+
+    def ask(self, sheet: RequestSheet, *, author: str, map_id: str) -> requests.Proposed:
+        """A draft of this request stands."""
+        return requests.ask(self, self.areas, sheet, author=author, map_id=map_id, validate=self.validate)
+
+    def reply(self, sheet: ReplySheet, *, author: str, map_id: str) -> requests.Proposed:
+        """A draft of this reply stands."""
+        return requests.reply(self, self.areas, sheet, author=author, map_id=map_id, validate=self.validate)
+
+    def asked(self) -> tuple[requests.Asked, ...]:
+        """Every request of either side with its replies, oldest first."""
+        return requests.asked(self)
+
+    def stray_replies(self) -> tuple[tuple[str, requests.Reply], ...]:
+        """Replies to what is no request known here, each with the release id it names."""
+        return requests.strays(self)
+
+    # Acts of persons
+
+    def acts(self) -> list[act.Act]:
+        """Every act that was prepared here, oldest first, with who signed it."""
+        return [act.show(self, row) for row in self.db.acts()]
+
+    def act_named(self, name: str) -> act.Act:
+        """One act, by its id or the beginning of one."""
+        return act.show(self, act.act_of(self, name))
+
+    def needed(self, kind: str, body: Mapping[str, Any]) -> act.Needed:
+        """How many persons, in which roles, an act takes; raises what `prepare` would."""
+        return act.needed(self, kind, {**body, "nonce": "00" * 16})
+
+    def prepare(
+        self, kind: str, body: Mapping[str, Any], *, by: str = "", home: Mapping[str, Any] | None = None
+    ) -> act.Act:
+        """An act rests here, to be signed by as many persons as the agreement asks."""
+        return act.prepare(self, kind, body, by=by, home=home)
+
+    def sign(self, name: str, handle: str, signer: Signer) -> act.Act:
+        """A person's signature of an act; nothing has crossed."""
+        return act.sign(self, name, handle, signer)
+
+    def enter(self, name: str) -> act.Entered:
+        """An act that enough persons signed stands in our register, and what follows from it here is done."""
+        row = act.act_of(self, name)
+        return order.enter_order(self, row.id) if row.kind == "order" else act.enter(self, row.id)
+
+    def drop(self, name: str) -> act.Act:
+        """An act that will never be entered."""
+        return act.drop(self, name)
+
+    def adopt(self, data: bytes, envelope: bytes, authorities: Sequence[Signer]) -> adopt.Adoption:
+        """A later version of the agreement stands in our register as adopted."""
+        return adopt.adopt(self, data, envelope, authorities)
+
+    # The end of what was received
+
+    def received(self, which: str) -> ReleaseFact:
+        """A release of the partner's, by its number in the partner's register or the beginning of its id."""
+        return order.release_of(self.other_side, which)
+
+    def make_copy(self, which: str, holder: str, place: str) -> copies.Copy:
+        """A numbered copy of a release held here is out."""
+        return copies.make_copy(self, self.received(which), holder, place)
+
+    def close_copy(self, which: str, number: int) -> copies.Copy:
+        """That copy is out no more."""
+        return copies.close_copy(self, self.received(which), number)
+
+    def ending(self, which: str, outcome: str) -> destroy.Ending:
+        """How a release of the partner's would end here, `destroyed` or `returned`."""
+        return destroy.ending(self, self.received(which), outcome)
+
+    def destroy(self, which: str, witnesses: Sequence[tuple[str, Signer]] = ()) -> int:
+        """Nothing of a release of the partner's is here, and our register says so; returns the answer's index."""
+        return destroy.end(self, self.ending(which, "destroyed"), witnesses)
+
+    def give_back(self, which: str, witnesses: Sequence[tuple[str, Signer]] = ()) -> int:
+        """The same, once its originator has received it back."""
+        return destroy.end(self, self.ending(which, "returned"), witnesses)
 
     # Questions
 

@@ -5,22 +5,26 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from entente.account.cascade import scale_of
 from entente.crossing import payload
 from entente.crossing.references import NOT_OWN_MARKING, Refusal, Screening, screen
 from entente.crossing.seal import seal
-from entente.errors import RefusedError, UsageError
+from entente.errors import RefusedError
 from entente.keys import verify
+from entente.node.consent import consents, held_consent
 from entente.node.gate import Situation, gate
-from entente.node.import_ import read_map, read_source, unseal_blob
+from entente.node.held import sealed_content
+from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
-from entente.store.node_db import DraftRow, SourceRow
+from entente.node.material import Material, find_material
+from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse_as
 from entente.treaty.agreement import SignedAgreement, Terms
 from entente.treaty.approval import Approval, Core, Records
 from entente.treaty.area import Area
 from entente.treaty.decision import decide
-from entente.treaty.marking import Mapper, Marking, join
-from entente.treaty.record import Record
+from entente.treaty.marking import Marking, join
+from entente.treaty.record import Record, whole
 from entente.treaty.request import Decision, Request, SealedRef, View
 
 NOT_YET = frozenset({"kem", "approval_valid", "approval_count"})
@@ -43,7 +47,10 @@ class NothingCrossesError(RefusedError):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What a release officer asks for; what is left out is the agreement's first or largest."""
+    """What a release officer asks for; what is left out is the agreement's first or largest.
+
+    `parents` are releases of the partner's that all of it derives from; `standing` is a standing approval to use.
+    """
 
     author: str
     article: str = ""
@@ -51,6 +58,8 @@ class Wish(msgspec.Struct, frozen=True):
     channel: str = "network"
     retain_days: int = 0
     copies: int = 1
+    parents: tuple[str, ...] = ()
+    standing: str = ""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -68,53 +77,45 @@ class Proposal(msgspec.Struct, frozen=True):
     crossing: tuple[str, ...]
 
 
-def propose(node: Ledger, areas: Mapping[str, Area], source_id: str, wish: Wish) -> Proposal:
+def propose(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: str, wish: Wish) -> Proposal:
     """A draft stands whose bytes, marking, recipient and agreement no one can change without voiding approvals.
 
-    Its state is `checked` if decide() (without rules 22 to 24) and gate() permit, else `drafted`; `why` shows each
-    rule.
-    Raises: UsageError for an unknown import; RefusedError if nothing at all may cross (nothing is kept then).
+    `name` is an import, or a release of the partner's, which then goes back to it. The draft's state is `checked` if
+    decide() (without rules 22 to 24) and gate() permit, else `drafted`; under a standing approval it is `approved`.
+    `why` shows each rule.
+    Raises: UsageError for an unknown name; RefusedError if nothing at all may cross (nothing is kept then).
     """
-    source = node.db.source(source_id)
-    if source is None:
-        raise UsageError(f"no import {source_id}", remedy="See `entente list imports`.")
+    stuff = find_material(node, areas, validate, name, wish.parents)
     law = node.law
-    terms = law.law.areas.get(source.area)
+    terms = law.law.areas.get(stuff.area)
     if terms is None:
-        raise RefusedError(f"the agreement has no area {source.area}")
-    area = areas[source.area]
-    records = read_source(node, area, source)
-    mapper = Mapper(read_map(node, source.map), law.law.ranks[node.party], node.party)
-    template = _template(node, law, terms, source, wish)
+        raise RefusedError(f"the agreement has no area {stuff.area}")
+    template = _template(node, law, terms, stuff, wish)
     screening = screen(
-        records,
-        law.law,
-        source.area,
-        lambda record: mapper.mark(record.id, record.author, record.markings),
-        lambda marking: _decide_marking(node, law, template, marking),
+        stuff.records, law.law, stuff.area, stuff.mark, lambda marking: _decide_marking(node, law, template, marking)
     )
-    kept, refused = _apply_view(area, template.view, screening, law)
+    kept, refused = _apply_view(areas[stuff.area], template.view, screening, law)
     if not kept:
-        _journal(node, source_id, refused)
+        _journal(node, stuff.place, refused)
         raise NothingCrossesError(tuple(why for _, why in refused))
-    return _freeze(node, area, template, source_id=source_id, author=wish.author, kept=kept, refused=refused)
+    return _freeze(node, areas[stuff.area], template, stuff=stuff, author=wish.author, kept=kept, refused=refused)
 
 
-def _template(node: Ledger, law: SignedAgreement, terms: Terms, source: SourceRow, wish: Wish) -> Core:
+def _template(node: Ledger, law: SignedAgreement, terms: Terms, stuff: Material, wish: Wish) -> Core:
     """A core with everything but what the records decide."""
     purposes = terms.purposes or ("",)
     zero = "0" * 64
     return Core(
         agreement=law.hash,
-        ancestors=(),
-        area=source.area,
+        ancestors=tuple(sorted(stuff.ancestors)),
+        area=stuff.area,
         article=wish.article or (terms.articles or ("",))[0],
         bytes_padded=0,
         channel=wish.channel,
         content=zero,
         copies=wish.copies,
         custody=(terms.custody or {}).get("default", "delivered"),
-        format=source.format,
+        format=stuff.form,
         marking=Marking(
             (), law.law.party[node.party].levels[0], node.party, purposes[0], tuple(sorted(law.law.parties))
         ),
@@ -127,6 +128,7 @@ def _template(node: Ledger, law: SignedAgreement, terms: Terms, source: SourceRo
         units=(),
         view=wish.view or (terms.views or ("full",))[0],
         exercise=True if law.law.exercise else msgspec.UNSET,
+        standing=wish.standing or msgspec.UNSET,
     )
 
 
@@ -161,7 +163,7 @@ def _freeze(
     area: Area,
     template: Core,
     *,
-    source_id: str,
+    stuff: Material,
     author: str,
     kept: list[tuple[Record, Marking]],
     refused: list[tuple[Record, Refusal]],
@@ -169,32 +171,37 @@ def _freeze(
     """Payload, key, salt, blob and core are made and kept; nothing of them changes any more."""
     law = node.laws[template.agreement].law
     markings = list(dict.fromkeys(marking for _, marking in kept))
-    joined = join(markings, law.ranks[node.party], node.party)
+    scales = {scale_of(marking, node.party, law) for marking in markings}
+    joined = join(markings, law.ranks[min(scales)], min(scales)) if len(scales) == 1 else None
     if joined is None:
         raise RefusedError(
-            "the records have no common marking (purposes or third originators differ)",
+            "the records have no common marking (purposes or originators differ)",
             remedy="Propose them as separate releases.",
         )
     number = {marking: place for place, marking in enumerate(markings)}
     previous = _previous([record for record, _ in kept])
-    made = payload.build(((r.data, r.media, number[m], previous.get((r.id, r.version))) for r, m in kept), markings)
+    made = payload.build(((r, number[m], previous.get((r.id, r.version))) for r, m in kept), markings)
     dek, salt = os.urandom(32), os.urandom(32)
-    blob = node.blobs.write(lambda write: seal(made.pieces(), dek, write))
+    content = payload.Content(salt)
+    blob = node.blobs.write(lambda write: seal(content.through(made.pieces()), dek, write))
     modes = law.areas[template.area].custody or {}
     core = msgspec.structs.replace(
         template,
+        ancestors=tuple(sorted({*template.ancestors, *(rid for record, _ in kept for rid in record.parents)})),
         marking=joined,
         custody=modes.get(joined.level, modes.get("default", template.custody)),
         bytes_padded=made.padded,
-        content=payload.content(salt, made.pieces()),
+        content=content.hex,
         records=payload.commit(salt, made.listing),
+        third_party=held_consent(node, joined.originator),
     )
     core.check()
     rid = core.rid
     node.keys.put_key(rid, dek + salt)
-    draft = DraftRow(rid, "drafted", author, node.now(), encode(core), blob.root, blob.size, source_id)
+    draft = DraftRow(rid, "drafted", author, node.now(), encode(core), blob.root, blob.size, stuff.place)
     decision, private = check_draft(node, draft, skip=NOT_YET)
-    draft = msgspec.structs.replace(draft, state="checked" if decision.permit and private.permit else "drafted")
+    ready = "approved" if isinstance(core.standing, str) else "checked"
+    draft = msgspec.structs.replace(draft, state=ready if decision.permit and private.permit else "drafted")
     with node.db.transaction():
         _journal(node, rid, refused)
         node.db.put_draft(draft)
@@ -202,8 +209,10 @@ def _freeze(
         node.db.journal(
             node.now(), "gate", rid, canonical({"findings": msgspec.to_builtins(private.findings), "rid": rid})
         )
+        if stuff.map:
+            node.db.journal(node.now(), "mapped", rid, canonical({"map": stuff.map}))
     pattern = area.mention_pattern(record for record, _ in refused)
-    mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(record.data))
+    mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(whole(record.data)))
     crossing = tuple(record.sha256 for record, _ in kept)
     return Proposal(rid, core, draft.state, len(kept), made.size, tuple(refused), mentions, decision, private, crossing)
 
@@ -224,18 +233,11 @@ def gate_draft(node: Ledger, draft: DraftRow, core: Core, approvals: Sequence[Ap
         author=author.person if author is not None and author.revoked_from is None else None,
         approvers=tuple(persons[given.by].person for given in approvals if given.by in persons),
         accreditation=node.accreditation,
+        consents=consents(node),
         shown=sealed_content(node, draft),
         frozen=node.frozen,
     )
     return gate(node.laws[core.agreement].law, node.party, core, now)
-
-
-def sealed_content(node: Ledger, draft: DraftRow) -> str:
-    """The content commitment of the bytes that rest sealed for this draft; "" if they cannot be opened."""
-    secret = node.keys.key(draft.rid)
-    if secret is None or not node.blobs.holds(draft.blob):
-        return ""
-    return payload.content(secret[32:], unseal_blob(node.blobs, draft.blob, secret[:32]))
 
 
 def journal_decision(node: Ledger, rid: str, decision: Decision) -> None:

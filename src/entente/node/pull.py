@@ -12,9 +12,10 @@ import msgspec
 
 from entente.errors import BehindError, FormatError, VerificationError
 from entente.node.heal import heal
+from entente.node.import_ import Validate
 from entente.node.ledger import Ledger, mirror_name
 from entente.node.mirror import MAX_NOTE, behind, contradiction, pull_register, read_bundle
-from entente.node.receive import Held, Validate, open_pending
+from entente.node.receive import Held, open_pending
 from entente.node.served import FolderTree, Reader
 from entente.node.stores import CLOCK_SLACK_S
 from entente.register import note as notes

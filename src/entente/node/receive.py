@@ -8,12 +8,13 @@ Source: design core-spec, Receiver, steps 5 to 9.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
 
 from entente.account.acts import Release, parse_body
+from entente.account.cascade import scale_of
 from entente.crossing import payload
 from entente.crossing.references import NOT_OWN_MARKING, first_fault
 from entente.crossing.seal import (
@@ -28,6 +29,8 @@ from entente.crossing.seal import (
 )
 from entente.errors import CorruptionError, EntenteError, FormatError, PartnerError, StoreError, VerificationError
 from entente.keys import verify
+from entente.node.held import window
+from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import Reader
 from entente.register.entry import Entry, parse_entry
@@ -38,7 +41,7 @@ from entente.treaty.agreement import SignedAgreement
 from entente.treaty.approval import Core, Sealed
 from entente.treaty.decision import decide
 from entente.treaty.marking import Marking
-from entente.treaty.record import Record
+from entente.treaty.record import Data, Record
 from entente.treaty.request import Request, SealedRef, View
 
 MAX_KEY = 8192
@@ -46,7 +49,6 @@ GROUP = 256
 GROUP_BYTES = 32 << 20
 RANGE_CHUNKS = 4
 GIVE_UP = timedelta(hours=24)
-Validate = Callable[[str, list[list[bytes]]], list[list[Record] | str]]
 _NO_VIEW = View({}, {}, (), 0, seen_before=False, suspended=())
 
 
@@ -87,7 +89,7 @@ class _Opened(msgspec.Struct, frozen=True):
     core: Core
     secret: bytes
     listing: payload.Listing
-    bodies: list[bytes]
+    bodies: list[Data]
     blob: Blob | None
 
 
@@ -257,13 +259,7 @@ def _open(node: Ledger, tree: Reader, row: InboxRow, body: Release) -> _Opened:
         raise _RefusedError("bad_digest", "blob_bytes does not fit bytes_padded")
     dek, salt = _unwrapped(node, tree, core, sealed)
     blob = _fetch_blob(node, tree, sealed) if not node.blobs.holds(sealed.blob) else None
-    try:
-        plaintext = b"".join(unseal(_chunks(node, sealed, blob), chunk_count(sealed.blob_bytes), dek))
-    except CorruptionError:
-        raise
-    except VerificationError as fault:
-        raise _RefusedError("bad_digest", fault.detail) from None
-    listing, bodies = _unpack(core, plaintext, salt)
+    listing, bodies = _unpack(node, core, sealed, blob, dek + salt)
     return _Opened(row, core, dek + salt, listing, bodies, blob)
 
 
@@ -327,16 +323,33 @@ def _chunks(node: Ledger, sealed: Sealed, part: Blob | None) -> Iterator[bytes]:
         yield chunk
 
 
-def _unpack(core: Core, plaintext: bytes, salt: bytes) -> tuple[payload.Listing, list[bytes]]:
-    """The payload's list and bodies; a refusing outcome unless they are exactly what the core commits to."""
-    if payload.content(salt, [plaintext]) != core.content or len(plaintext) != core.bytes_padded:
-        raise _RefusedError("bad_digest", "the plaintext is not the one that was approved")
+def _unpack(
+    node: Ledger, core: Core, sealed: Sealed, blob: Blob | None, secret: bytes
+) -> tuple[payload.Listing, list[Data]]:
+    """The payload's list and bodies; a refusing outcome unless they are exactly what the core commits to.
+
+    One pass over the ciphertext; long records stay where they rest. Raises: CorruptionError if it is damaged at rest.
+    """
+    dek, salt = secret[:32], secret[32:]
+    content, opened, fault = payload.Content(salt), None, None
+    plaintext = content.through(unseal(_chunks(node, sealed, blob), chunk_count(sealed.blob_bytes), dek))
+    again = window(node.blobs, sealed.blob, sealed.blob_bytes, dek).read
     try:
-        listing, bodies = payload.open_payload(plaintext)
-    except FormatError as fault:
-        raise _RefusedError("bad_format", fault.detail) from None
-    except VerificationError as fault:
-        raise _RefusedError("bad_digest", fault.detail) from None
+        try:
+            opened = payload.open_payload(plaintext, again)
+        except FormatError as found:
+            fault = _RefusedError("bad_format", found.detail)
+        for _ in plaintext:  # to the end: whether these bytes were approved comes before what is wrong with them
+            pass
+    except CorruptionError:
+        raise
+    except VerificationError as found:
+        raise _RefusedError("bad_digest", found.detail) from None
+    if (content.hex, content.size) != (core.content, core.bytes_padded):
+        raise _RefusedError("bad_digest", "the plaintext is not the one that was approved")
+    if opened is None:
+        raise fault or _RefusedError("bad_format", "no payload")
+    listing, bodies = opened
     if payload.commit(salt, listing) != core.records:
         raise _RefusedError("bad_digest", "the record commitments are not those that were approved")
     return listing, bodies
@@ -366,10 +379,12 @@ def _judge(node: Ledger, one: _Opened, found: list[Record] | str) -> _Decided:
 
 def _check_markings(node: Ledger, law: SignedAgreement, core: Core, listing: payload.Listing) -> None:
     """Each record's marking passes rules 6 to 13 by itself and is not above the core's."""
-    rank = law.law.ranks[node.partner]
+    scale = scale_of(core.marking, node.partner, law.law)
+    rank = law.law.ranks[scale]
     for mark in listing.markings:
         lower = (
-            rank.get(mark.level, len(rank)) <= rank.get(core.marking.level, -1)
+            scale_of(mark, node.partner, law.law) == scale
+            and rank.get(mark.level, len(rank)) <= rank.get(core.marking.level, -1)
             and set(core.marking.releasable_to) <= set(mark.releasable_to)
             and set(mark.caveats) <= set(core.marking.caveats)
             and mark.purpose == core.marking.purpose

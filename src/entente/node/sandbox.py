@@ -12,19 +12,22 @@ import resource
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from contextlib import suppress
+from typing import IO, BinaryIO
 
 import msgspec
 
-from entente.errors import FormatError
+from entente.errors import EntenteError, FormatError, StoreError
 from entente.strict import convert, parse_foreign
 from entente.treaty.area import Area
-from entente.treaty.record import Record
+from entente.treaty.record import LONG, Data, Long, Record, pieces, size_of
 
 MEMORY_BYTES = 4 << 30
 CPU_S = 120
 WALL_S = 300
+ANSWER_BYTES = 1 << 30
 _LENGTH = struct.Struct(">Q")
 
 
@@ -32,13 +35,15 @@ class _Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the child says of one record."""
 
     id: str
+    media: str
     names: tuple[str, ...]
+    text: str
     title: str
     type: str
     version: str
 
 
-def validate_in_child(command: Sequence[str], releases: Sequence[list[bytes]]) -> list[list[Record] | str]:
+def validate_in_child(command: Sequence[str], releases: Sequence[list[Data]]) -> list[list[Record] | str]:
     """For each release the records of its bodies as the child saw them, or the reason why it is not valid."""
     found: list[list[Record] | str] = []
     while len(found) < len(releases):
@@ -51,31 +56,62 @@ def validate_in_child(command: Sequence[str], releases: Sequence[list[bytes]]) -
     return found
 
 
-def _run(command: Sequence[str], releases: Sequence[list[bytes]]) -> tuple[list[list[Record] | str], str]:
+def _run(command: Sequence[str], releases: Sequence[list[Data]]) -> tuple[list[list[Record] | str], str]:
     """What one child says of the releases it got through, and how it ended."""
-    framed = b"".join(part for bodies in releases for part in _framed(bodies))
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, input=framed, capture_output=True, timeout=WALL_S, check=False
-        )
-        lines, end = done.stdout.split(b"\n")[:-1], f"ended with {done.returncode}"
-        del done
-    except subprocess.TimeoutExpired as late:
-        lines, end = (late.stdout or b"").split(b"\n")[:-1], "did not finish"
-    del framed  # as large as the releases, like what follows
+    late = threading.Event()
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        if child.stdin is None or child.stdout is None:
+            raise StoreError("no pipe to the validator")
+        feed = _Feed(child.stdin, releases)
+
+        def end_it() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(WALL_S, end_it)
+        timer.start()
+        feed.start()
+        lines = child.stdout.read(ANSWER_BYTES).split(b"\n")[:-1]
+        if child.stdout.read(1):
+            child.kill()
+        feed.join()
+        code = child.wait()
+        timer.cancel()
+    if feed.fault is not None:
+        raise feed.fault
     if len(lines) > len(releases):
         return [], "answered more than it was asked"
+    end = "did not finish" if late.is_set() else f"ended with {code}"
     return [_records(line, bodies) for line, bodies in zip(lines, releases, strict=False)], end
 
 
-def _framed(bodies: list[bytes]) -> Iterator[bytes]:
-    yield _LENGTH.pack(len(bodies))
-    for body in bodies:
-        yield _LENGTH.pack(len(body))
-        yield body
+class _Feed(threading.Thread):
+    """Writes the releases to the child while what it says is read; `fault` is what kept their bytes from being read."""
+
+    def __init__(self, sink: IO[bytes], releases: Sequence[list[Data]]) -> None:
+        super().__init__(daemon=True)
+        self.sink, self.releases = sink, releases
+        self.fault: EntenteError | None = None
+
+    def run(self) -> None:
+        """Everything is written, or the child took no more."""
+        with suppress(BrokenPipeError):
+            try:
+                for bodies in self.releases:
+                    self.sink.write(_LENGTH.pack(len(bodies)))
+                    for body in bodies:
+                        self.sink.write(_LENGTH.pack(size_of(body)))
+                        for piece in pieces(body):
+                            self.sink.write(piece)
+            except EntenteError as fault:
+                self.fault = fault
+            finally:
+                self.sink.close()
 
 
-def _records(line: bytes, bodies: list[bytes]) -> list[Record] | str:
+def _records(line: bytes, bodies: list[Data]) -> list[Record] | str:
     try:
         found = parse_foreign(line, place="validator")
         if isinstance(found, str):
@@ -87,7 +123,7 @@ def _records(line: bytes, bodies: list[bytes]) -> list[Record] | str:
     if len(facts) != len(bodies):
         return "the validator lost a record"
     return [
-        Record(data, "", fact.id, fact.type, fact.version, fact.title, fact.names)
+        Record(data, fact.media, fact.id, fact.type, fact.version, fact.title, fact.names, text=fact.text)
         for data, fact in zip(bodies, facts, strict=True)
     ]
 
@@ -100,20 +136,55 @@ def run_child(find: Callable[[str], Area | None], form: str, source: BinaryIO, s
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     area = find(form)
     while head := source.read(_LENGTH.size):
-        bodies = [source.read(*_LENGTH.unpack(source.read(_LENGTH.size))) for _ in range(*_LENGTH.unpack(head))]
-        answer = _facts(area, bodies) if area is not None else f"no area here reads {form}"
+        bodies = _bodies(source, *_LENGTH.unpack(head))
+        answer = _facts(area, form, bodies) if area is not None else f"no area here reads {form}"
+        for _ in bodies:  # what was not looked at after a fault
+            pass
         sink.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
         sink.flush()
 
 
-def _facts(area: Area, bodies: list[bytes]) -> object:
+def _bodies(source: BinaryIO, count: int) -> Iterator[Data]:
+    """The bodies of one release. A long one is on the pipe still: it can be gone through once, before the next."""
+    for _ in range(count):
+        (size,) = _LENGTH.unpack(source.read(_LENGTH.size))
+        if size <= LONG:
+            yield source.read(size)
+            continue
+        once = _Once(source, size)
+        yield Long(size, once.read)
+        for _piece in once.read(size, size):
+            pass
+
+
+class _Once:
+    """Bytes on a pipe, taken in order."""
+
+    def __init__(self, source: BinaryIO, size: int) -> None:
+        self._source, self._size, self._at = source, size, 0
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `end`; what lies before is skipped. FormatError if some were taken already."""
+        if start < self._at:
+            raise FormatError("a long object can be read once only")
+        while self._at < min(end, self._size):
+            skipped = self._at < start
+            piece = self._source.read(min(LONG, (start if skipped else end) - self._at))
+            if not piece:
+                raise FormatError("the object ends early")
+            self._at += len(piece)
+            if not skipped:
+                yield piece
+
+
+def _facts(area: Area, form: str, bodies: Iterator[Data]) -> object:
     found: list[object] = []
     for body in bodies:
-        reason = area.check(body)
-        if reason is not None:
-            return f"record {len(found)}: {reason}"[:300]
-        record = area.record_of(body)
-        found.append(msgspec.to_builtins(_Fact(record.id, record.names, record.title, record.type, record.version)))
+        record = area.read(form, body)
+        if isinstance(record, str):
+            return f"record {len(found)}: {record}"[:300]
+        fact = _Fact(record.id, record.media, record.names, record.text, record.title, record.type, record.version)
+        found.append(msgspec.to_builtins(fact))
     return found
 
 

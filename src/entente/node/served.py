@@ -72,6 +72,11 @@ class ServedTree:
         except FileNotFoundError:
             return None
 
+    def agreements(self) -> list[str]:
+        """The hashes of the agreements that are served."""
+        folder = self.folder / "agreement"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
     def delete(self, path: str) -> None:
         """The file is not served any more."""
         (self.folder / path).unlink(missing_ok=True)

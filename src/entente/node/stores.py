@@ -11,7 +11,7 @@ from pathlib import Path
 
 from entente.account.fold import EMPTY_ROOT, Fold, new_pair
 from entente.account.state import Pair, Side
-from entente.account.view import in_force
+from entente.account.view import agreement_at
 from entente.errors import AgreementError, FrozenError, StoreError
 from entente.keys import SoftSigner, verify
 from entente.node.lock import Lock
@@ -112,14 +112,20 @@ class Stores(ABC):
 
     @property
     def law(self) -> SignedAgreement:
-        """The version in force here and now, else the latest one held; AgreementError if there is none."""
+        """The version that entries of ours act under here and now; AgreementError if there is none.
+
+        It is the latest that both have adopted and that has started, whether or not its term has ended; before that the
+        latest that this party has adopted, and before any the latest that is held.
+        """
         if not self.laws:
             raise AgreementError("this node has no agreement yet", remedy="Run `entente init`.")
+        held = list(self.laws.values())
         if self.trees:
-            found = in_force(self.side, self.other_side, self.trees[self._other].size, self.now(), self.laws)
+            found = agreement_at(self.side, self.other_side, self.trees[self._other].size, self.now(), self.laws)
             if found is not None:
-                return self.laws[found]
-        return max(self.laws.values(), key=lambda signed: signed.law.version)
+                return found
+            held = [signed for name, signed in self.laws.items() if name in self.side.adopted] or held
+        return max(held, key=lambda signed: signed.law.version)
 
     @property
     def side(self) -> Side:

@@ -321,7 +321,8 @@ class _ServedReader:
 
     def _release(self, fact: ReleaseFact, own_size: int) -> None:
         """Blob and leaf hashes of a release that stands are whole; its key, where served, is the one entered."""
-        gone = fact.withdrawn_at(own_size) or {"returned", "destroyed"} & {given.outcome for given in fact.answers}
+        ordered = any(order.act in ("withdraw", "destroy") and order.idx < own_size for order in fact.orders)
+        gone = ordered or {"returned", "destroyed"} & {given.outcome for given in fact.answers}
         if os.path.lexists(self.root / f"key/{fact.rid}"):
             key = self._read(f"key/{fact.rid}")
             if hashlib.sha256(key).hexdigest() != fact.key_digest:

@@ -10,10 +10,9 @@ from typing import Literal
 import msgspec
 
 from entente.account.state import ReleaseFact, find_release, release_state
-from entente.crossing.payload import open_payload
 from entente.errors import UsageError
 from entente.node.approve import approvers
-from entente.node.import_ import unseal_blob
+from entente.node.held import read_release
 from entente.node.ledger import Ledger
 from entente.store.node_db import DraftRow
 from entente.strict import read_own
@@ -97,17 +96,19 @@ class _RefusedLine(msgspec.Struct):
 def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area: str) -> tuple[Object, ...]:
     """What crosses, from the sealed bytes themselves, then what does not, from the journal."""
     found = []
+    titles = {thing.sha256: thing for thing in node.view.things(draft.source)}
     secret = node.keys.key(draft.rid)
     if secret is not None and node.blobs.holds(draft.blob):
-        plaintext = b"".join(unseal_blob(node.blobs, draft.blob, secret[:32]))
-        for body in open_payload(plaintext)[1]:
-            record = areas[area].record_of(body)
-            found.append(Object(record.id, record.type, record.title, crosses=True))
-    titles = {thing.sha256: thing for thing in node.view.things(draft.source)}
+        listing, bodies = read_release(node, draft.blob, draft.blob_bytes, secret)
+        form = read_own(draft.core, Core).format
+        for item, body in zip(listing.records, bodies, strict=True):
+            known = titles.get(item.sha256) or areas[area].read(form, body)
+            name, kind, title = (item.sha256, "", "") if isinstance(known, str) else known.name
+            found.append(Object(name, kind, title, crosses=True))
     for data in node.db.journal_of("refused", draft.rid):
         for line in read_own(data, list[_RefusedLine]):
             thing = titles.get(line.sha256)
-            name, kind, title = (thing.id, thing.type, thing.title) if thing else (line.sha256, "", "")
+            name, kind, title = thing.name if thing else (line.sha256, "", "")
             found.append(Object(name, kind, title, crosses=False, rule=line.rule, article=line.article))
     return tuple(found)
 

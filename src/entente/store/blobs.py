@@ -131,6 +131,19 @@ class Blobs:
         except OSError as fault:
             raise StoreError(str(fault), place=f"blob {path.name}") from None
 
+    def chunk(self, root: str, number: int) -> bytes:
+        """One ciphertext chunk of a blob, whole or as far as it has come; StoreError if it is not held."""
+        for path in (self.path(root), self.part_path(root)):  # a part is renamed once it is whole
+            try:
+                with path.open("rb") as file:
+                    file.seek(SEALED_CHUNK * number)
+                    return file.read(SEALED_CHUNK)
+            except FileNotFoundError:
+                continue
+            except OSError as fault:
+                raise StoreError(str(fault), place=f"blob {root}") from None
+        raise StoreError("the blob is not here", place=f"blob {root}")
+
     def leaves(self, root: str) -> bytes:
         """The leaf hashes of a blob; of one that came as a part no file tells them, so they are computed."""
         try:

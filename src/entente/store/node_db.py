@@ -11,9 +11,11 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from entente.errors import StateError, StoreError
 from entente.register.tiles import TILE_WIDTH, pack, segments, split
 from entente.store import tables as t
-from entente.store.sqlite import Database, Row
+from entente.store.act_rows import ActRows
+from entente.store.sqlite import Row
 
-VERSION = 2
+VERSION = 3
+GROWN_FROM = (2,)  # versions that lack tables of this one and differ by nothing else
 AHEAD = "ahead"  # the kind of note that tells up to where entries rest ahead of a register's head, and their root
 
 _add_log = insert(t.log).prefix_with("OR IGNORE")
@@ -156,11 +158,11 @@ class NoteRow(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class NodeDb(Database):
+class NodeDb(ActRows):
     """The authoritative database of one node."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, t.node, version=VERSION)
+        super().__init__(path, t.node, version=VERSION, grown=GROWN_FROM)
 
     # Registers
 

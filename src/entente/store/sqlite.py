@@ -5,7 +5,7 @@ The driver is pysqlite3, whose wheel carries its own SQLite: the one in Debian 1
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,32 @@ def sqlite_version() -> tuple[str, bool]:
     return sqlite.sqlite_version, sqlite.sqlite_version_info >= OLDEST
 
 
+def version_of(path: Path) -> int:
+    """The schema version that a file states; StoreError if it is no database."""
+    try:
+        with closing(sqlite.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as raw:
+            return int(raw.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite.Error as fault:
+        raise StoreError(str(fault), place=str(path)) from None
+
+
 class Database:
     """One SQLite file held by this process. Statements run at once; `transaction` groups them."""
 
     def __init__(
-        self, path: Path, metadata: MetaData, *, version: int, durable: bool = True, log_pages: int = LOG_PAGES
+        self,
+        path: Path,
+        metadata: MetaData,
+        *,
+        version: int,
+        grown: tuple[int, ...] = (),
+        durable: bool = True,
+        log_pages: int = LOG_PAGES,
     ) -> None:
-        """Open or create; StoreError if SQLite is too old, the file is of another version or cannot be opened."""
+        """Open or create; StoreError if SQLite is too old, the file is of another version or cannot be opened.
+
+        Args: `grown`: earlier versions that differ by nothing but tables which they lack.
+        """
         version_text, usable = sqlite_version()
         if not usable:
             raise StoreError(
@@ -58,15 +77,16 @@ class Database:
             self.raw.execute("PRAGMA secure_delete = ON")
             self.raw.execute("PRAGMA foreign_keys = ON")
             self.raw.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
-            self._migrate(metadata, version)
+            self._migrate(metadata, version, grown)
         except sqlite.Error as fault:
             raise StoreError(str(fault), place=str(path)) from None
 
-    def _migrate(self, metadata: MetaData, version: int) -> None:
+    def _migrate(self, metadata: MetaData, version: int, grown: tuple[int, ...]) -> None:
+        """The file has every table of this version; one of an earlier version in `grown` gets those that it lacks."""
         found = self.raw.execute("PRAGMA user_version").fetchone()[0]
         if found == version:
             return
-        if found:
+        if found and found not in grown:
             raise StoreError(
                 f"schema version {found}, this program knows {version}",
                 place=str(self.path),

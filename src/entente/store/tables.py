@@ -109,6 +109,35 @@ marking_map = Table(
     Column("sigs", LargeBinary, nullable=False),
 )
 
+act = Table(  # what several persons sign, at different times, before it becomes an entry; `home` never leaves the node
+    "act",
+    node,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("home", LargeBinary, nullable=False),
+)
+act_sig = Table(
+    "act_sig",
+    node,
+    Column("act", Text, ForeignKey("act.id"), primary_key=True),
+    Column("by", Text, primary_key=True),
+    Column("sig", Text, nullable=False),
+)
+erasure = Table(  # what is to be destroyed of a release, written before the first of it is; and what is answered after
+    "erasure",
+    node,
+    Column("rid", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("what", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+)
+
 START_BITS = 40
 
 
@@ -163,7 +192,9 @@ thing = Table(  # one object version as people and screens see it
     Column("title", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("marking", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("text", Text, nullable=False),  # what can be searched in it, where its bytes do not show that
+    Column("data", LargeBinary, nullable=False),  # empty where it is long: it is read from its blob
 )
 thing_id = Index("thing_id", thing.c.id)
 thing_sha = Index("thing_sha256", thing.c.sha256)

@@ -8,17 +8,26 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from entente.account.state import Pair
 from entente.store import tables as t
-from entente.store.sqlite import Database
+from entente.store.sqlite import Database, version_of
 from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 
-VERSION = 1
+VERSION = 2
 _add_thing = insert(t.thing)
 _drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
 _drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))
+_drop_all_things, _drop_all_holdings = delete(t.thing), delete(t.holding)
 _things = (
-    select(t.thing.c.id, t.thing.c.type, t.thing.c.version, t.thing.c.title, t.thing.c.sha256, t.thing.c.marking)
+    select(
+        t.thing.c.id,
+        t.thing.c.type,
+        t.thing.c.version,
+        t.thing.c.title,
+        t.thing.c.sha256,
+        t.thing.c.marking,
+        t.thing.c.size,
+    )
     .where(t.thing.c.place == bindparam("b_place"))
     .order_by(t.thing.c.number)
 )
@@ -34,7 +43,7 @@ Holding = tuple[str, Iterable[tuple[Record, int]], Iterable[Marking]]  # a place
 
 
 class Thing(msgspec.Struct, frozen=True):
-    """One object version as people see it; `marking` indexes its holding's markings."""
+    """One object version as people see it; `marking` indexes its holding's markings, `size` counts its bytes."""
 
     id: str
     type: str
@@ -42,13 +51,31 @@ class Thing(msgspec.Struct, frozen=True):
     title: str
     sha256: str
     marking: int
+    size: int
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """By what people know it: id, type and title."""
+        return self.id, self.type, self.title
 
 
 class ViewDb(Database):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:
+        """Open it; `empty` says that nothing was there, or only what another version of this program wrote."""
+        if path.exists() and version_of(path) != VERSION:
+            for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+                name.unlink(missing_ok=True)
+        self.empty = not path.exists()
         super().__init__(path, t.view, version=VERSION, durable=False)
+
+    def clear(self) -> None:
+        """It holds nothing, and nothing of what it held is in the file."""
+        with self.transaction():
+            for statement in (_drop_all_things, _drop_all_holdings):
+                self.run(statement)
+        self.wipe()
 
     def put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
         """The records of a place can be listed and read; idempotent by place."""
@@ -73,7 +100,9 @@ class ViewDb(Database):
                 "title": record.title,
                 "sha256": record.sha256,
                 "marking": marking,
-                "data": record.data,
+                "size": record.size,
+                "text": record.text,
+                "data": record.data if isinstance(record.data, bytes) else b"",
             }
             for number, (record, marking) in enumerate(held)
         )
@@ -86,7 +115,7 @@ class ViewDb(Database):
         return [Thing(*row) for row in self.all(_things, b_place=place)]
 
     def bodies(self, place: str) -> list[bytes]:
-        """The exact bytes of the objects of a place, in order."""
+        """The exact bytes of the objects of a place, in order; empty where they are long (`node.held` reads those)."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
 
     def each_body(self, place: str) -> Iterator[bytes]:

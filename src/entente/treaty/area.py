@@ -1,4 +1,4 @@
-"""What the core knows of an area: its name, its formats and views, and five functions over bytes and records.
+"""What the core knows of an area: its name, its formats and views, and four functions over bytes and records.
 
 An area registers one `Area` as `AREA` in its package; only `app` knows all of them. Nothing here knows a format.
 """
@@ -9,14 +9,14 @@ from typing import Protocol
 
 import msgspec
 
-from entente.treaty.record import Record, Rejected
+from entente.treaty.record import Data, Record, Rejected
 
 
 class Split(Protocol):
     """Takes a foreign file apart, keeping each object's bytes."""
 
-    def __call__(self, data: bytes, *, place: str) -> tuple[list[Record], list[Rejected]]:
-        """Records and quarantined objects, both in file order.
+    def __call__(self, form: str, data: Data, /, *, place: str) -> tuple[list[Record], list[Rejected]]:
+        """Records and quarantined objects of a file for this format, both in file order.
 
         Raises: FormatError naming `place` when the file as a whole cannot be read; nothing is imported then.
         """
@@ -26,17 +26,18 @@ class Area(msgspec.Struct, frozen=True):
     """One area of cooperation, as the core calls it.
 
     `name` is the area's key in the agreement; `formats` and `views` are what its `formats` and `views` there may name.
-    `split(data, place=...)` makes records of an import. `record_of(data)` makes the record of one object's bytes, which
-    `check(data)` has passed: it gives the reason why they are no valid object, or None. `view(name, data)` gives the
-    bytes that cross under a view, or None when the object cannot be shown so. `mention_pattern(records)` finds, in
-    another object's bytes, prose that points at one of these (withheld) records; None when nothing could.
+    `split(form, data, place=...)` makes records of an import. `read(form, data)` makes the record of one object's bytes
+    in one pass, or gives the reason why they are no valid object of that format. `view(name, data)` gives the bytes
+    that cross under a view, or None when the object cannot be shown so. `mention_pattern(records)` finds, in another
+    object's bytes, prose that points at one of these (withheld) records; None when nothing could. `opens` says that
+    `read` looks into foreign formats (to sniff them, for text): then an import too is read in a child process.
     """
 
     name: str
     formats: tuple[str, ...]
     views: tuple[str, ...]
     split: Split
-    record_of: Callable[[bytes], Record]
-    check: Callable[[bytes], str | None]
-    view: Callable[[str, bytes], bytes | None]
+    read: Callable[[str, Data], Record | str]
+    view: Callable[[str, Data], Data | None]
     mention_pattern: Callable[[Iterable[Record]], re.Pattern[bytes] | None]
+    opens: bool = False

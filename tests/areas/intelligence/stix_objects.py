@@ -40,6 +40,13 @@ def as_bytes(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def record_of(data: bytes) -> Record:
+    """The record of a valid object's bytes."""
+    found = stix.read("stix-2.1", data)
+    assert isinstance(found, Record), found
+    return found
+
+
 def bundle_of(*members: bytes) -> bytes:
     """A bundle with these exact bytes as its objects."""
     head = b'{"type":"bundle","id":"bundle--' + UUID.format(0).encode() + b'","objects":['

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stix_objects import as_bytes, attack, bundle_of, identifier, indicator
+from stix_objects import as_bytes, attack, bundle_of, identifier, indicator, record_of
 
 from entente.areas.intelligence import AREA, redact, stix
 from entente.errors import UsageError
-from entente.treaty.record import Record
+from entente.treaty.record import Record, whole
 
 EXT = identifier("extension-definition")
 GROUP = Record(data=b"", media="", id="g", type="intrusion-set", prose=("https://example.org/groups/G0010",))
@@ -46,8 +46,8 @@ def test_attack_prose_mentions_withheld_groups(name: str, crossing: int, mention
     needles = AREA.mention_pattern(gone)
     assert needles is not None
     assert len(rest) == crossing
-    assert sum(needles.search(record.data) is not None for record in rest) == mentioning
-    assert sum(redact.mentions(record.data, needles) for record in rest) == mentioning
+    assert sum(needles.search(whole(record.data)) is not None for record in rest) == mentioning
+    assert sum(redact.mentions(whole(record.data), needles) for record in rest) == mentioning
 
 
 def test_attack_without_prose_is_valid_and_mentions_nobody() -> None:
@@ -59,7 +59,7 @@ def test_attack_without_prose_is_valid_and_mentions_nobody() -> None:
         assert b'"description":' not in data
         assert stix.check(data) is None
         assert not redact.mentions(data, needles)
-        after = stix.record_of(data)
+        after = record_of(data)
         assert (after.id, after.version, after.markings, after.author) == (
             record.id,
             record.version,

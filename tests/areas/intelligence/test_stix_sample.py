@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 import entente
-from entente.areas.intelligence import AREA
-from entente.treaty.record import Record
+from entente.areas.intelligence import AREA, redact
+from entente.treaty.record import Record, whole
 
 SAMPLE = Path(entente.__file__).parent / "samples" / "sample.stix.json"
 
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    found, rejected = AREA.split(SAMPLE.read_bytes(), place=SAMPLE.name)
+    found, rejected = AREA.split("stix-2.1", SAMPLE.read_bytes(), place=SAMPLE.name)
     assert rejected == []
     return found
 
@@ -61,6 +61,6 @@ def test_one_crossing_object_mentions_the_group_in_prose(records: list[Record]) 
     needles = AREA.mention_pattern([group])
     assert needles is not None
     crossing = [record for record in records if record.id != group.id and group.id not in record.names]
-    assert [record.type for record in crossing if needles.search(record.data)] == ["report"]
-    bare = [AREA.view("no-prose", record.data) for record in crossing]
+    assert [record.type for record in crossing if needles.search(whole(record.data))] == ["report"]
+    bare = [redact.view("no-prose", record.data) for record in crossing]
     assert not any(data is None or needles.search(data) for data in bare)

@@ -11,9 +11,8 @@ AREA = Area(
     name="intelligence",
     formats=("stix-2.1",),
     views=redact.VIEWS,
-    split=stix.split,
-    record_of=stix.record_of,
-    check=stix.check,
+    split=stix.split_file,
+    read=stix.read,
     view=redact.view,
     mention_pattern=redact.mention_pattern,
 )

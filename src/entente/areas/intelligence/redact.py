@@ -26,7 +26,7 @@ from typing import Any
 from entente.areas.intelligence import rules, schema
 from entente.errors import FormatError, UsageError
 from entente.strict import parse_foreign
-from entente.treaty.record import Record
+from entente.treaty.record import Data, Record, whole
 
 VIEWS = ("full", "no-prose")
 PROSE = frozenset({"description", "abstract", "content", "explanation", "objective", "goals", "body"})
@@ -37,15 +37,15 @@ _GONE = object()
 _TOKEN_END = rb"(?![A-Za-z0-9_\-])"
 
 
-def view(name: str, data: bytes) -> bytes | None:
+def view(name: str, data: Data) -> bytes | None:
     """The bytes that cross under a view; None when the object cannot be valid without its prose.
 
     Raises: UsageError for a view that does not exist.
     """
     if name == "full":
-        return data
+        return whole(data)
     if name == "no-prose":
-        return strip_prose(data)
+        return strip_prose(whole(data))
     raise UsageError(f"no view {name!r}", place="intelligence", remedy=f"Use one of: {', '.join(VIEWS)}.")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from entente.areas.intelligence import bundle, rules
 from entente.errors import FormatError
 from entente.strict import parse_foreign
-from entente.treaty.record import Record, Rejected
+from entente.treaty.record import Data, Record, Rejected, whole
 
 MEDIA = "application/stix+json;version=2.1"
 
@@ -51,20 +51,21 @@ def split(data: bytes, *, place: str) -> tuple[list[Record], list[Rejected]]:
     return list(kept.values()), rejected
 
 
+def split_file(_form: str, data: Data, *, place: str) -> tuple[list[Record], list[Rejected]]:
+    """`split`, as the core calls it."""
+    return split(whole(data), place=place)
+
+
+def read(_form: str, data: Data) -> Record | str:
+    """The record of one object's bytes, or why they are not a valid STIX 2.1 object."""
+    raw = whole(data)
+    value, reason = _read(raw)
+    return _record(raw, value) if reason is None else reason
+
+
 def check(data: bytes) -> str | None:
     """Why one object's bytes are not a valid STIX 2.1 object; None when they are."""
     return _read(data)[1]
-
-
-def record_of(data: bytes) -> Record:
-    """The record of one object's bytes, which `check` has passed; equal to the one `split` made of them.
-
-    Raises: FormatError when they are not even a JSON object with a type and an id.
-    """
-    value = parse_foreign(data, place="object")
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not isinstance(value.get("id"), str):
-        raise FormatError("not an object with a type and an id", place="object", remedy="Check it before.")
-    return _record(data, value)
 
 
 def _read(data: bytes) -> tuple[Any, str | None]:

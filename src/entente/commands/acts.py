@@ -1,0 +1,301 @@
+"""Acts of persons: orders, suspension and end, standing approvals; each signed by as many as the agreement asks.
+
+Without --yes a verb shows what would be entered and how many must sign. With it the act is prepared, signed by those
+named, and entered if they are enough; else it waits, and others sign and enter it with `entente act`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from entente.commands.frame import FILE, main, node_verb, opened, show, signers_of
+from entente.errors import EntenteError
+from entente.node.act import Act, Entered
+from entente.node.node import Node
+from entente.node.order import KEEP_IMPORT, Remark, order_body
+from entente.node.standing import grant_body, granted, revoke_body
+from entente.strict import canonical
+
+F = TypeVar("F", bound=Callable[..., Any])
+Make = Callable[[Node], Mapping[str, Any]]
+
+
+def signing(verb: F) -> F:
+    """Give a command what every act takes: who signs at once, and --yes."""
+    verb = click.option("--yes", is_flag=True, help="Do it. Without it, only what would be entered is shown.")(verb)
+    files = "The passwords of those who sign, in the same order; asked for if left out."
+    verb = click.option("--password-file", "passwords", type=FILE, multiple=True, help=files)(verb)
+    return click.option("--as", "handles", multiple=True, help="Who signs at once (repeat for several).")(verb)
+
+
+class Signing(msgspec.Struct, frozen=True):
+    """The options that `signing` and `node_verb` give a command."""
+
+    handles: tuple[str, ...]
+    passwords: tuple[Path, ...]
+    folder: Path | None
+    yes: bool
+    as_json: bool
+
+
+def act_out(given: dict[str, Any], kind: str, make: Make, note: str = "", **home: object) -> None:
+    """The act is shown, or prepared, signed and entered, as its options say. `home` stays at this node.
+
+    A signer who may not sign leaves nothing prepared.
+    """
+    options = Signing(given["handles"], given["passwords"], given["folder"], given["yes"], given["as_json"])
+    with opened(options.folder) as node:
+        body = dict(make(node))
+        if not options.yes:
+            _show_dry(node, options, kind, body, note)
+            return
+        signers = signers_of(node, options.handles, options.passwords)
+        act = node.prepare(kind, body, by=options.handles[0] if options.handles else "", home=home)
+        try:
+            for handle, signer in signers:
+                act = node.sign(act.id, handle, signer)
+        except EntenteError:
+            node.drop(act.id)
+            raise
+        done = node.enter(act.id) if act.enough else None
+    show(options.as_json, _told(act, done), f"{note}{_words(act, done)}")
+
+
+def _show_dry(node: Node, options: Signing, kind: str, body: dict[str, Any], note: str) -> None:
+    wanted = node.needed(kind, body)
+    text = f"{note}{kind} {canonical(body).decode()}\n{_takes(wanted.count, wanted.roles)}; nothing was done; add --yes"
+    value = {"body": body, "entered": None, "kind": kind, "needed": wanted.count, "roles": wanted.roles}
+    show(options.as_json, value, text)
+
+
+def _takes(count: int, roles: tuple[str, ...] | None) -> str:
+    return f"it takes {count} person(s)" + (f" in one of the roles {', '.join(roles)}" if roles else "")
+
+
+def _told(act: Act, done: Entered | None) -> dict[str, Any]:
+    return {**msgspec.to_builtins(act), "entered": done.idx if done is not None else None}
+
+
+def _words(act: Act, done: Entered | None) -> str:
+    if done is not None:
+        return f"{act.kind} {act.id[:16]} entered, entry {done.idx}; signed by {', '.join(act.signed)}"
+    more = f"others sign it: `entente act sign {act.id[:16]} --as HANDLE`"
+    return f"{act.kind} {act.id[:16]} waits: {len(act.signed)} of {act.needed} have signed; {more}"
+
+
+# What waits
+
+
+@main.group()
+def act() -> None:
+    """Acts that wait for signatures: see, sign, enter or drop them."""
+
+
+@act.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also those entered or dropped.")
+@node_verb
+def act_list(folder: Path | None, *, everything: bool, as_json: bool) -> None:
+    """List the acts that wait, with who has signed."""
+    with opened(folder) as node:
+        found = [act for act in node.acts() if everything or act.state == "prepared"]
+    lines = [
+        f"{act.id[:16]}  {act.kind:12s} {act.state:9s} {len(act.signed)} of {act.needed}  {', '.join(act.signed)}"
+        + (f"  ({act.fault})" if act.fault else "")
+        for act in found
+    ]
+    show(as_json, found, "\n".join(lines) or "no act waits")
+
+
+@act.command("show")
+@click.argument("name")
+@node_verb
+def act_show(name: str, folder: Path | None, *, as_json: bool) -> None:
+    """Show exactly what an act says, and who has signed it."""
+    with opened(folder) as node:
+        found = node.act_named(name)
+    lines = [
+        f"{found.kind} {found.id}: {found.state}, prepared {found.at}{f' by {found.by}' if found.by else ''}",
+        canonical(found.body).decode(),
+        f"signed by {', '.join(found.signed) or 'nobody'}; {_takes(found.needed, found.roles)}",
+    ]
+    show(as_json, found, "\n".join([*lines, *([found.fault] if found.fault else [])]))
+
+
+@act.command("sign")
+@click.argument("name")
+@click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
+@click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
+@node_verb
+def act_sign(
+    name: str, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
+) -> None:
+    """Sign an act's exact words; nothing crosses before it is entered."""
+    with opened(folder) as node:
+        found = node.act_named(name)
+        for handle, signer in signers_of(node, handles, passwords):
+            found = node.sign(found.id, handle, signer)
+    last = f"enough: `entente act enter {found.id[:16]} --yes`" if found.enough else f"{found.needed} needed"
+    show(as_json, found, f"signed by {', '.join(found.signed)}; {last}")
+
+
+@act.command("enter")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do it. Without it, only what would be entered is shown.")
+@node_verb
+def act_enter(name: str, folder: Path | None, *, yes: bool, as_json: bool) -> None:
+    """Enter an act that enough persons have signed into the register: the partner will see it."""
+    with opened(folder) as node:
+        found = node.act_named(name)
+        done = node.enter(found.id) if yes else None
+    if done is None:
+        ready = "ready" if found.enough else found.fault or f"{len(found.signed)} of {found.needed} have signed"
+        text = f"{found.kind} {canonical(found.body).decode()}\n{ready}; nothing was done; add --yes"
+        show(as_json, _told(found, None), text)
+        return
+    show(as_json, _told(found, done), _words(found, done))
+
+
+@act.command("drop")
+@click.argument("name")
+@node_verb
+def act_drop(name: str, folder: Path | None, *, as_json: bool) -> None:
+    """Give up an act that waits; its signatures come to nothing."""
+    with opened(folder) as node:
+        found = node.drop(name)
+    show(as_json, found, f"{found.kind} {found.id[:16]} dropped")
+
+
+# Orders
+
+
+@main.group()
+def order() -> None:
+    """Orders about what we released: withdraw, reclassify, want back, want destroyed. WHICH is a number or an id."""
+
+
+@order.command("withdraw")
+@click.argument("which")
+@signing
+@node_verb
+def order_withdraw(which: str, **given: Any) -> None:  # noqa: ANN401 - what `signing` and `node_verb` add
+    """Withdraw a release: it is served no more; not yet stored by the partner, it is gone."""
+    act_out(given, "order", lambda node: order_body(node, which, "withdraw"))
+
+
+@order.command("return")
+@click.argument("which")
+@signing
+@node_verb
+def order_return(which: str, **given: Any) -> None:  # noqa: ANN401
+    """Want a release back: the partner answers once it has released it back and holds it no more."""
+    act_out(given, "order", lambda node: order_body(node, which, "return"))
+
+
+@order.command("destroy")
+@click.argument("which")
+@click.option("--keep-import", is_flag=True, help="Keep the import here from which it was drawn.")
+@signing
+@node_verb
+def order_destroy(which: str, *, keep_import: bool, **given: Any) -> None:  # noqa: ANN401
+    """Want a release destroyed, there and here: our sealed copy goes, and the import if nothing else draws on it."""
+    note = "our sealed copy goes at once" + ("\n" if keep_import else ", and the import if nothing else draws on it\n")
+    act_out(given, "order", lambda node: order_body(node, which, "destroy"), note, **{KEEP_IMPORT: keep_import})
+
+
+@order.command("reclass")
+@click.argument("which")
+@click.option("--level", help="The new level, in the scale of its marking. Default: as it is.")
+@click.option("--caveat", "caveats", multiple=True, help="All its caveats from now on (repeat). Default: as they are.")
+@click.option("--no-caveats", is_flag=True, help="It has none from now on.")
+@click.option("--releasable-to", multiple=True, help="All to whom it may go from now on (repeat). Default: as it is.")
+@signing
+@node_verb
+def order_reclass(
+    which: str, level: str | None, caveats: tuple[str, ...], releasable_to: tuple[str, ...], *, no_caveats: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:  # fmt: skip
+    """Give a release another marking; originator and purpose stay."""
+    remark = Remark(level, caveats if caveats or no_caveats else None, releasable_to or None)
+    act_out(given, "order", lambda node: order_body(node, which, "reclass", remark))
+
+
+# The term
+
+
+@main.command()
+@signing
+@node_verb
+def suspend(**given: Any) -> None:  # noqa: ANN401
+    """Suspend the agreement: nothing is released either way until it is resumed."""
+    act_out(given, "term", lambda _: {"act": "suspend"})
+
+
+@main.command()
+@signing
+@node_verb
+def resume(**given: Any) -> None:  # noqa: ANN401
+    """Resume what this party has suspended."""
+    act_out(given, "term", lambda _: {"act": "resume"})
+
+
+@main.command()
+@signing
+@node_verb
+def end(**given: Any) -> None:  # noqa: ANN401
+    """Give notice of the agreement's end: it will not be renewed. What was received stays protected."""
+    act_out(given, "term", lambda _: {"act": "notice_of_end"})
+
+
+# Standing approvals
+
+
+@main.group()
+def standing() -> None:
+    """Standing approvals: a class of releases approved in advance, with a quota and an end."""
+
+
+@standing.command("grant")
+@click.option("--area", required=True, help="The area.")
+@click.option("--format", "form", required=True, help="One of the area's formats.")
+@click.option("--view", default="full", show_default=True, help="One of the area's views.")
+@click.option("--ceiling", required=True, help="The highest level, in this party's scale.")
+@click.option("--purpose", required=True, help="One of the area's purposes.")
+@click.option("--per-day", type=click.IntRange(min=1), required=True, help="How many releases a UTC day.")
+@click.option("--bytes-per-day", type=click.IntRange(min=1), required=True, help="How many padded bytes a UTC day.")
+@click.option("--until", required=True, help="YYYY-MM-DDTHH:MMZ")
+@signing
+@node_verb
+def standing_grant(
+    area: str, form: str, view: str, ceiling: str, purpose: str, per_day: int, bytes_per_day: int, until: str,
+    **given: Any,  # noqa: ANN401
+) -> None:  # fmt: skip
+    """Approve a class of releases in advance, as many persons as the area's approvals."""
+    covers = {"area": area, "ceiling": ceiling, "format": form, "purpose": purpose, "view": view}
+    body = {"class": covers, "per_day": {"bytes": bytes_per_day, "count": per_day}, "until": until}
+    act_out(given, "standing", lambda node: grant_body(node, body))
+
+
+@standing.command("revoke")
+@click.argument("name")
+@signing
+@node_verb
+def standing_revoke(name: str, **given: Any) -> None:  # noqa: ANN401
+    """Revoke a standing approval by its act id, or the beginning of one."""
+    act_out(given, "standing", lambda node: revoke_body(node, name))
+
+
+@standing.command("list")
+@node_verb
+def standing_list(folder: Path | None, *, as_json: bool) -> None:
+    """List both parties' standing approvals, and what is used of ours today."""
+    with opened(folder) as node:
+        rows = granted(node)
+    lines = [
+        f"{row.act[:16]}  {row.party}  {row.state:8s} {row.area} {row.format} up to {row.ceiling} for {row.purpose}: "
+        f"{row.used_count} of {row.count} releases today, until {row.until}"
+        for row in rows
+    ]
+    show(as_json, rows, "\n".join(lines) or "no standing approval")

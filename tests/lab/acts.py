@@ -1,0 +1,168 @@
+"""Acts of persons in the lab: who signs by default, what is searched for afterwards, and a release that is a return."""
+
+import hashlib
+import os
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from entente.account.acts import Release
+from entente.account.view import live_kem
+from entente.crossing import payload
+from entente.crossing.seal import Blob, chunk_count, seal, unseal, wrap_key
+from entente.errors import EntenteError
+from entente.keys import X25519_SUITE
+from entente.node.act import Act, Entered
+from entente.node.ledger import Draft
+from entente.node.node import Node
+from entente.node.order import Remark, order_body
+from entente.strict import encode, parse, time_text
+from entente.treaty.approval import Core, Sealed, approve
+from entente.treaty.marking import Marking
+from entente.treaty.record import Record
+from lab.pair import AREA, Pair, sighted
+from lab.worker import BLOWN, Fuse
+
+SIGNERS = ("nair", "iyer")
+MEDIA = "application/stix+json;version=2.1"
+NONE = "0" * 64
+
+
+def prepared(pair: Pair, node: Node, kind: str, body: Mapping[str, Any], *names: str, **home: object) -> Act:
+    """An act that these persons of the node have signed."""
+    act = node.prepare(kind, body, by=f"{node.party}/rao", home=home)
+    for name in names:
+        act = node.sign(act.id, *pair.of(node, name))
+    return act
+
+
+def entered(pair: Pair, node: Node, kind: str, body: Mapping[str, Any], *names: str) -> Entered:
+    """The act stands in the node's register, signed by these or else by two who may sign anything."""
+    return node.enter(prepared(pair, node, kind, body, *(names or SIGNERS)).id)
+
+
+def ordered(pair: Pair, node: Node, rid: str, what: str, remark: Remark | None = None, **home: object) -> Entered:
+    """An order about a release of the node's stands in its register."""
+    return node.enter(prepared(pair, node, "order", order_body(node, rid, what, remark), *SIGNERS, **home).id)
+
+
+def give_back(pair: Pair, node: Node, rid: str, *, ancestors: Sequence[str] | None = None) -> str:
+    """The node's release by which what it received goes back to its originator; returns its rid.
+
+    Made by hand, as `propose` makes none: what is in it is marked as its originator's.
+    """
+    fact = node.other_side.release(rid)
+    assert fact is not None
+    marking = fact.marking
+    return derived(pair, node, rid, marking, ancestors=ancestors, bodies=node.view.bodies(rid) or sighted())
+
+
+def derived(
+    pair: Pair,
+    node: Node,
+    rid: str,
+    marking: Marking | None = None,
+    *,
+    ancestors: Sequence[str] | None = None,
+    bodies: Sequence[bytes] | None = None,
+) -> str:
+    """A release of the node's own that was made from what it received; returns its rid."""
+    law = node.law
+    terms = law.law.areas[AREA]
+    fact = node.other_side.release(rid)
+    assert fact is not None
+    mark = marking or msgspec.structs.replace(pair.marking(node), purpose=fact.marking.purpose)
+    made = payload.build(((Record(body, MEDIA, "", ""), 0, None) for body in bodies or sighted(first=70)), [mark])
+    dek, salt = os.urandom(32), os.urandom(32)
+    blob: Blob = node.blobs.write(lambda write: seal(made.pieces(), dek, write))
+    core = Core(
+        agreement=law.hash,
+        ancestors=tuple(sorted([rid] if ancestors is None else ancestors)),
+        area=AREA,
+        article=(terms.articles or ("",))[0],
+        bytes_padded=made.padded,
+        channel="network",
+        content=payload.content(salt, made.pieces()),
+        copies=1,
+        custody="delivered",
+        format="stix-2.1",
+        marking=mark,
+        nonce=os.urandom(16).hex(),
+        origin=node.side.origin,
+        records=payload.commit(salt, made.listing),
+        retain_days=30,
+        third_party="none",
+        to=node.partner,
+        units=(),
+        view="full",
+        exercise=True,
+    )
+    kem = live_kem(node.other_side, node.other_side.size, node.now(), {"x25519"})
+    assert kem is not None
+    wrapped = wrap_key(X25519_SUITE, node.other_side.kems[kem].key, kem, core.rid, dek + salt)
+    node.keys.put_key(core.rid, dek + salt)
+    node.keys.put_wrapped(core.rid, wrapped)
+    until = time_text(pair.clock().replace(year=2029))
+    approvals = tuple(
+        approve(signer, core.rid, handle, role, until)
+        for handle, signer, role in ((*pair.of(node, "iyer"), "security"), (*pair.of(node, "nair"), "release"))
+    )
+    sealed = Sealed(blob.root, blob.size, kem, hashlib.sha256(wrapped).hexdigest(), X25519_SUITE)
+    node.append([Draft("release", parse(encode(Release(core, sealed, approvals, NONE))))])
+    node.publish_releases()
+    return core.rid
+
+
+# What is left
+
+
+def found_in(folder: Path, *words: bytes) -> list[str]:
+    """Every file below the folder that holds one of these byte strings."""
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and any(word in path.read_bytes() for word in words)
+    ]
+
+
+def openable(node: Node, *folders: Path) -> list[str]:
+    """Every file in these folders that a key which the node still has opens as a blob."""
+    names = [row[0] for row in node.keys.raw.execute("SELECT name FROM record_key").fetchall()]
+    deks = {str(name): (node.keys.key(str(name)) or b"")[:32] for name in names}
+    found = []
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            data = path.read_bytes()
+            for name, dek in deks.items():
+                try:
+                    list(unseal(_chunks(data), chunk_count(len(data)), dek))
+                except (EntenteError, ValueError):
+                    continue
+                found.append(f"{path.name} by {name}")
+    return found
+
+
+def _chunks(data: bytes) -> list[bytes]:
+    size = 2**20 + 16
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+# A process that ends
+
+
+def crashed(folder: Path, act: Callable[[Callable[[int], None]], None]) -> bool:
+    """Whether a child process that does this ends by the fuse; `act` is given what sets it."""
+    pid = os.fork()
+    if pid:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert code in (0, BLOWN)
+        return code == BLOWN
+    try:
+        act(Fuse(folder).set)
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - nothing may return into pytest from here
+        os.write(2, traceback.format_exc().encode())
+        os._exit(1)
