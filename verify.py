@@ -1297,9 +1297,8 @@ class Law:
         if sorted((body["from"], body["to"])) != sorted((self.origin.author, self.origin.partner)):
             raise Invalid("is not from one party to the other")
         current, amends, restates = self.undertaken.get(body["key"]), body.get("amends"), body.get("restates")
-        for name in (amends, restates):
-            elsewhere = self.partner is None or self.origin.epoch > 1
-            if name and elsewhere and name not in self.stated:
+        for name, gone in ((amends, False), (restates, self.partner is None)):
+            if name and name not in self.stated and (gone or self.origin.epoch > 1):
                 raise Unchecked("an undertaking")
         if amends != current:
             raise Invalid("amends another than the current one" if amends else "is a second one under its key")
