@@ -1297,9 +1297,8 @@ class Law:
         if sorted((body["from"], body["to"])) != sorted((self.origin.author, self.origin.partner)):
             raise Invalid("is not from one party to the other")
         current, amends, restates = self.undertaken.get(body["key"]), body.get("amends"), body.get("restates")
-        for name in (amends, restates):
-            elsewhere = self.partner is None or self.origin.epoch > 1
-            if name and elsewhere and name not in self.stated:
+        for name, gone in ((amends, False), (restates, self.partner is None)):
+            if name and name not in self.stated and (gone or self.origin.epoch > 1):
                 raise Unchecked("an undertaking")
         if amends != current:
             raise Invalid("amends another than the current one" if amends else "is a second one under its key")
@@ -1457,7 +1456,8 @@ class Node:
         for release in ours.appended:
             keys.setdefault(f"key/{release.rid}", release.key_digest)
             blobs.add((release.blob, release.blob_bytes))
-            if release.valid and not release.ended and not ended[release.index]:
+            over = release.ended or ended[release.index] or went_home(release, ours, theirs)
+            if release.valid and not over:
                 needed |= {f"blob/{release.blob}": release, f"leaves/{release.blob}": release}
         for path, release in needed.items():
             if path not in folder.files:
@@ -1519,6 +1519,16 @@ def answered_as_ended(ours: Law, theirs: Law | None) -> bytearray:
             end = min(last + 1, ours.size)
             ended[first:end] = b"\1" * max(0, end - first)
     return ended
+
+
+def went_home(release: Release, ours: Law, theirs: Law | None) -> bool:
+    """Return whether a return is over: its author answered all that it brought home as destroyed or returned."""
+    if theirs is None or not release.ancestors or release.originator != ours.origin.partner:
+        return False
+    above = {one.rid: one for one in theirs.appended if one.rid in release.ancestors}
+    return len(above) == len(release.ancestors) and all(
+        ours.has_ended(one, theirs, ours.size) for one in above.values()
+    )
 
 
 def check_key(folder: Folder, path: str, wanted: str) -> bool:

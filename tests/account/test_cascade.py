@@ -11,7 +11,8 @@ from entente.account.cascade import Cascade, carried, scale_of
 from entente.account.state import FORM, Pair, ReleaseFact, Side
 from entente.account.view import view_for
 from entente.register.entry import parse_entry
-from entente.treaty.approval import Core, Sealed
+from entente.strict import canonical
+from entente.treaty.approval import Core, Sealed, rid_of
 from entente.treaty.marking import Marking
 from entente.treaty.request import Request, sealed_ref
 
@@ -113,6 +114,18 @@ def test_the_view_shows_the_raised_marking_only_from_the_entry_that_saw_it(scene
     high = scene.sent(one, second, marking=scene.marking(one, scene.crossing(one, 1)))
     found = {rid: decisions(scene)[one, scene.fact(one, rid).idx].permit for rid in (unaware, low, high)}
     assert found == {unaware: True, low: False, high: True}
+
+
+def test_an_ancestor_beyond_the_cut_counts_as_unknown(scene: Scene) -> None:
+    """Its id was told before it stood: at the older cut nobody may build on what names it, whoever holds more now."""
+    one, two = scene.one, scene.two
+    coming = scene.core(two)
+    first = scene.sent(one, rid_of(canonical(coming)))
+    second = scene.sent(two, first)
+    cut = scene.pair.sizes
+    scene.act(two, "release", scene.release(two, coming, scene.people(two)), [])
+    assert not Cascade(scene.pair, cut, scene.laws).of(scene.side(two), scene.fact(two, second)).known
+    assert Cascade(scene.pair, scene.pair.sizes, scene.laws).of(scene.side(two), scene.fact(two, second)).known
 
 
 def test_a_line_of_a_thousand_derivatives_is_raised_without_a_deep_stack() -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from account.histories import SAMPLES
 from account.scenes import Scene
@@ -121,3 +123,50 @@ def test_words_and_a_key_are_not_empty(scene: Scene) -> None:
     for other in empty:
         assert refused(scene, one, **other).startswith("format: an undertaking has a key")
     assert "a claim has a key" in scene.attempt(one, "claim", scene.claim(key=""), scene.people(one, "a"))
+
+
+# A model of it in ten lines
+
+
+Said = tuple[int, str, str, str]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sample=st.sampled_from(SAMPLES),
+    said=st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from("ab"),
+            st.sampled_from(["", "days"]),
+            st.sampled_from(["nothing", "mine", "mine", "theirs", "elsewhere"]),
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_is_said_the_current_statements_are_those_of_the_model(sample: str, said: list[Said]) -> None:
+    scene = Scene(sample)
+    current: dict[tuple[str, str], tuple[str, str]] = {}
+    for who, key, measure, amended in said:
+        party = scene.parties[who]
+        place = {
+            "mine": (party, key),
+            "theirs": (scene.other(party), key),
+            "elsewhere": (party, "b" if key == "a" else "a"),
+        }.get(amended)
+        act = current.get(place, ("00" * 32, ""))[0] if place else None
+        body = scene.undertaking(party, key=key, measure=measure, **owing(scene.one, scene.two))
+        data = scene.draft(party, "undertaking", body | ({"amends": act} if act else {}), scene.people(party))
+        scene.put(party, data)
+        if act == current.get((party, key), (None, ""))[0]:
+            current[party, key] = act_id(scene.origins[party], parse_entry(data)), measure
+    for held in undertakings(scene.pair):
+        mine = {party: current[party, held.key] for party in scene.parties if (party, held.key) in current}
+        assert {party: fact.act for party, fact in held.stated.items()} == {
+            party: act for party, (act, _) in mine.items()
+        }
+        measures = {measure for _, measure in mine.values()}
+        assert held.state == (
+            f"only {next(iter(mine))}" if len(mine) == 1 else "agree" if len(measures) == 1 else "differ"
+        )
+    assert {key for _, key in current} == {held.key for held in undertakings(scene.pair)}

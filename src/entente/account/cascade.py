@@ -84,9 +84,11 @@ class Cascade:
         fact = self.pair.sides[party].releases[place]
         law = self.laws[fact.acts_under].law
         scale = scale_of(fact.marking, party, law)
-        words = [mark.level for _, mark in fact.statements(self.cut[party])[number:]]
+        ranks = law.ranks[scale]
         marks = [mark for _, mark in fact.statements(self.cut[party])[number:]]
-        known = True
+        if not above and len(marks) == 1:
+            return Current(marks[0], marks[0].level in ranks)
+        purpose, words, known = marks[-1].purpose, [mark.level for mark in marks], True
         for one in above:
             found = self._done.get(one) if one is not None else None
             if one is None or found is None:
@@ -96,13 +98,12 @@ class Cascade:
             known = known and found.known and word is not None
             words += [word] if word is not None else []
             marks.append(found.marking)
-        ranks = law.ranks[scale]
         raised = Marking(
             caveats=tuple(sorted({caveat for mark in marks for caveat in mark.caveats})),
             level=max(words, key=lambda word: ranks.get(word, -1)),
             originator=fact.marking.originator,
-            purpose=fact.statements(self.cut[party])[-1][1].purpose,
-            releasable_to=tuple(sorted(set.intersection(*(set(mark.releasable_to) for mark in marks)))),
+            purpose=purpose,
+            releasable_to=tuple(sorted(set(marks[0].releasable_to).intersection(*(m.releasable_to for m in marks)))),
         )
         return Current(raised, known and all(word in ranks for word in words))
 
@@ -142,6 +143,20 @@ def derivatives(
                     below.append((other.party, fact.rid))
                     yield steps, other, fact
         wave = below
+
+
+def went_home(pair: Pair, side: Side, fact: ReleaseFact) -> bool:
+    """Whether a return of `side` is over: it has answered all that it brought home as destroyed or returned.
+
+    Nobody keeps a sealed copy of it then: it would hold what has ended.
+    """
+    other = pair.other(side.party)
+    parents = [other.release(rid) for rid in fact.ancestors]
+    return (
+        fact.marking.originator == other.party
+        and bool(parents)
+        and all(parent is not None and parent.ended_at(side.size) for parent in parents)
+    )
 
 
 def live_derivative(pair: Pair, cut: Mapping[str, int], side: Side, rids: Sequence[str]) -> int | None:

@@ -54,6 +54,13 @@ def sealed_copy(fact: ReleaseFact) -> What:
     return What((fact.rid,), (fact.blob,), (fact.rid,))
 
 
+def held_copy(node: Ledger, fact: ReleaseFact) -> What:
+    """What is held of a release of the partner's, and what of ours has the same bytes: returns of it, and drafts."""
+    same = [draft for draft in node.db.drafts() if draft.source == fact.rid]
+    rids = (fact.rid, *(draft.rid for draft in same))
+    return What(rids, (fact.blob, *(draft.blob for draft in same)), rids)
+
+
 def with_import(node: Ledger, fact: ReleaseFact) -> What:
     """The sealed copy of a release of ours, and the import it was drawn from if nothing else that is live draws on it.
 
@@ -128,6 +135,11 @@ def _check_open(node: Ledger, fact: ReleaseFact, outcome: str) -> None:
         raise StateError(
             f"copies are out: {', '.join(out)}", place=fact.rid[:16], remedy="`entente copy close RID N` for each."
         )
+    for own in _made_from(node, fact):
+        if own.marking.originator == node.partner and not own.answers and not own.withdrawn_at(node.side.size):
+            raise StateError(
+                f"it is on its way back: {own.rid[:16]}", place=fact.rid[:16], remedy="Pull until that is answered."
+            )
     live = live_derivative(node.pair, node.pair.sizes, node.other_side, [fact.rid])
     if live is not None:
         raise StateError(
@@ -170,7 +182,7 @@ def end(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) ->
     except StateError as fault:
         raise RefusedError(fault.detail, place=found.rid[:16], remedy="Ask certified persons to witness it.") from None
     with node.db.transaction():
-        intend(node, fact, sealed_copy(fact), body)
+        intend(node, fact, held_copy(node, fact), body)
         _note(node, found.rid, BEGUN)
     finish(node, found.rid)
     return fact.answers[-1].idx
@@ -194,20 +206,21 @@ def _witnessed(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signe
 # Both
 
 
-def settle(node: Ledger) -> None:
+def settle(node: Ledger, *, news: bool) -> None:
     """What was begun is done, and what the registers say has ended is nowhere here; what cannot be yet stays begun.
 
-    Called when the node is opened, and after each pull.
+    Called when the node is opened, and after each pull; the registers are looked through only if there is `news`.
     """
     if not node.trees or not node.may_sign():
         return
-    begun = node.db.erasures()
+    begun = node.db.erasures() if news else node.db.erasures(BEGUN)
     known = {row.rid for row in begun}
-    gone = [fact for fact in _ended(node) if fact.rid not in known]
+    gone = [fact for fact in _ended(node) if fact.rid not in known] if news else []
     if gone:
         with node.db.transaction():
             for fact in gone:
-                intend(node, fact, sealed_copy(fact))
+                ours = fact.rid in node.side.by_rid
+                intend(node, fact, sealed_copy(fact) if ours else held_copy(node, fact))
                 _note(node, fact.rid, BEGUN)
         begun = node.db.erasures()
     for row in begun:
