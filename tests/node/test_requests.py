@@ -21,6 +21,7 @@ from entente.node.requests import Asked, pace, strays
 from entente.treaty.cover import REPLY, ReplySheet, RequestSheet, Stated, package
 from entente.treaty.marking import MapRow, Marking, MarkingMap
 from entente.treaty.record import Long, whole
+from lab.acts import ordered
 from lab.pair import Pair
 
 Make = Callable[..., Pair]
@@ -173,6 +174,22 @@ def test_answers_name_only_releases_that_stand_in_the_register_of_who_replies(pa
     assert same(pair)[0].answers == ()
     with pytest.raises(UsageError, match="no release"):
         reply(pair, pair.b, request, "answered", rids=("cd" * 32,))
+
+
+def test_what_is_taken_back_or_destroyed_is_not_listed_and_does_not_count(either: Pair) -> None:
+    pair = either
+    first, second = ask(pair, pair.a, "Which berths?"), ask(pair, pair.a, "Which roads?")
+    pair.exchange()
+    answers = {request: reply(pair, pair.b, request, "answered") for request in (first, second)}
+    pair.exchange()
+    ordered(pair, pair.b, answers[first], "withdraw")
+    pair.exchange()
+    assert [(row.rid, row.state) for row in same(pair)] == [(first, "open"), (second, "answered")]
+    ordered(pair, pair.a, first, "withdraw")
+    pair.a.destroy(answers[second])
+    pair.exchange()
+    assert [(row.rid, row.state, row.replies) for row in same(pair)] == [(second, "open", ())]
+    assert strays(pair.a) == strays(pair.b) == ()
 
 
 def test_rows_are_the_same_after_the_view_was_built_anew(either: Pair) -> None:
