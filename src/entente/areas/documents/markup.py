@@ -36,7 +36,8 @@ _FIELD_BAD = re.compile(
 _FORMULA_BAD = re.compile(r"\b(?:WEBSERVICE|CALL|EXEC|REGISTER(?:\.ID)?|DDE)\s*\(", re.IGNORECASE)
 _TYPE_BAD = re.compile(r"macro|vba|activex|oleobject|ms-excel\.sheet\.binary", re.IGNORECASE)
 _RELATION_BAD = re.compile(
-    r"/(?:vbaProject|oleObject|control|package|attachedTemplate|aFChunk|frame|externalLink\w*|mailMerge\w*)\Z",
+    r"/(?:vbaProject|wordVbaData|oleObject|control|activeX\w*|ctrlProp|package|attachedTemplate|aFChunk|frame|subDocument"
+    r"|externalLink\w*|mailMerge\w*|xl\w*Macrosheet|dialogsheet|connections|queryTable|extensibility|attachedToolbars)\Z",
     re.IGNORECASE,
 )
 _BREAKS = frozenset({"p", "h", "br", "tab", "tc", "c", "si", "tr", "table-cell", "s", "list-item"})
@@ -49,6 +50,7 @@ _HTML_ATTRIBUTE = re.compile(
     r"lang|dir|class|id|title|style|href|src|alt|width|height|colspan|rowspan|scope|align|valign|border|cellpadding"
     r"|cellspacing|bgcolor|color|face|size|name|content|charset|datetime|start|type|value|summary|rel|target"
 ).fullmatch
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _HTML_RAW = re.compile(
     rb"<\s*/?\s*(?:script|iframe|object|embed|applet|svg|math|template|base|form|link)\b|<\?|\x00", re.IGNORECASE
 )
@@ -102,6 +104,8 @@ class Xml:
     def _instruction(self, target: str, _: str) -> None:
         if target.lower() == "xml-stylesheet":
             raise ActiveError("it holds XML that names a style sheet, which may be a program")
+        if target.lower().startswith("mso-"):
+            raise ActiveError("it is XML that an Office program opens, macros and all: save it as DOCX or XLSX")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._since = 0
@@ -158,6 +162,7 @@ class Xml:
             own = name.rpartition(" ")[2].lower()
             bad = (
                 own.startswith("on")
+                or own == "base"
                 or (own in ("href", "src") and not (value.startswith("#") or _DATA_IMAGE.match(value)))
                 or (own == "attributename" and value.lower().rpartition(":")[2] in ("href", "src", "style"))
                 or _CSS_BAD.search(value if own == "style" or "url" in value.lower() else "")
@@ -169,7 +174,16 @@ class Xml:
         values = {name.rpartition(" ")[2].lower(): value for name, value in attributes.items()}
         if local in ("fldchar", "fldsimple"):
             self._check_field(values.get("instr", ""))
-        if local in ("ddelink", "olelink", "oleobject", "control", "altchunk", "attachedtemplate"):
+        if local in (
+            "ddelink",
+            "olelink",
+            "oleobject",
+            "control",
+            "altchunk",
+            "attachedtemplate",
+            "bindata",
+            "binarydata",
+        ):
             raise ActiveError("it holds a linked or embedded object")
         action = values.get("action", "").lower()
         if action.startswith(("ppaction://program", "ppaction://macro", "ppaction://ole")):
@@ -243,6 +257,8 @@ class Html(HTMLParser):
         data = b"".join(self._parts)
         if _HTML_RAW.search(data):
             raise ActiveError("it is HTML with scripts, frames, forms or embedded things: save it as PDF or text")
+        if any(found[1].lower() != b"utf-8" for found in _CHARSET.finditer(data)):
+            raise ActiveError("it is HTML in another encoding than UTF-8: save it as UTF-8")
         super().feed(data.decode("utf-8", "replace"))
         self.close()
 
