@@ -110,7 +110,8 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             for a, (w, s) in law.statements.items()
         ]
         value = {
-            "acknowledged": node.acknowledged(), "requests": msgspec.to_builtins(measure), "agreement": node.law.hash, "exercise": law.exercise,
+            "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
+            "requests": msgspec.to_builtins(measure),
             "frozen": node.frozen,
             "party": node.party, "registers": registers, "statements": statements, "worker": worker,
         }  # fmt: skip

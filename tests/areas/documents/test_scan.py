@@ -127,6 +127,10 @@ BAD = {
     ),
     "word with damaged xml": (docx(more={"word/x.xml": b"<a>"}), "damaged XML"),
     "word with utf-16": (docx(more={"word/x.dat": "<a/>".encode("utf-16")}), "UTF-16"),
+    "slide with a button that runs": (
+        docx(more={"ppt/s.xml": f'<a xmlns="{WORD}"><b action="ppaction://macro?name=x"/></a>'.encode()}),
+        "button",
+    ),
     "sheet that fetches": (
         docx(more={"xl/s.xml": f'<c xmlns="{WORD}"><f>_xlfn.WEBSERVICE("h")</f></c>'.encode()}),
         "formula",

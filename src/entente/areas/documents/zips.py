@@ -16,7 +16,7 @@ from entente.areas.documents import directory
 from entente.areas.documents.directory import Member
 from entente.areas.documents.refusal import ActiveError
 
-MAX_UNPACKED = 2 << 30  # of all members together
+MAX_UNPACKED = 1 << 30  # of all members together
 FREE = 16 << 20  # a member may unpack to this much whatever its ratio
 RATIO = 200
 
