@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from entente.account.acts import Release
 from entente.account.view import live_kem
+from entente.app import AREAS
 from entente.crossing import payload
 from entente.crossing.seal import Blob, chunk_count, seal, unseal, wrap_key
 from entente.errors import EntenteError
@@ -23,7 +25,7 @@ from entente.strict import encode, parse, time_text
 from entente.treaty.approval import Core, Sealed, approve
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
-from lab.pair import AREA, Pair, sighted
+from lab.pair import AREA, Pair, in_process, sighted
 from lab.worker import BLOWN, Fuse
 
 SIGNERS = ("nair", "iyer")
@@ -166,3 +168,30 @@ def crashed(folder: Path, act: Callable[[Callable[[int], None]], None]) -> bool:
     except BaseException:  # noqa: BLE001 - nothing may return into pytest from here
         os.write(2, traceback.format_exc().encode())
         os._exit(1)
+
+
+def sweep(pair: Pair, act: Callable[[Node], object], check: Callable[[Path], None], code: str) -> int:
+    """A crash before each act on disk of what `act` does at this node, then `check`; how many acts there are."""
+    for each in list(pair.nodes):
+        pair.shut(each)
+    for left in range(1, 200):
+        folder = pair.folder.parent / f"crash-{left}"
+        shutil.copytree(pair.folder, folder)
+
+        def run(set_fuse: Callable[[int], None], folder: Path = folder, left: int = left) -> None:
+            node = reopened(pair, folder, code)
+            set_fuse(left)
+            act(node)
+            set_fuse(0)
+            node.close()
+
+        blown = crashed(folder / code, run)
+        check(folder)
+        shutil.rmtree(folder)
+        if not blown:
+            return left - 1
+    raise AssertionError("it never ends")
+
+
+def reopened(pair: Pair, folder: Path, code: str) -> Node:
+    return Node(folder / code, AREAS, in_process, clock=pair.clock)

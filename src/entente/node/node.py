@@ -237,7 +237,9 @@ class Node(Ledger):
 
     def needed(self, kind: str, body: Mapping[str, Any]) -> act.Needed:
         """How many persons, in which roles, an act takes; raises what `prepare` would."""
-        return act.needed(self, kind, {**body, "nonce": "00" * 16})
+        whole = {**body, "nonce": "00" * 16}
+        act.check_signable(self, kind, whole)
+        return act.needed(self, kind, whole)
 
     def prepare(
         self, kind: str, body: Mapping[str, Any], *, by: str = "", home: Mapping[str, Any] | None = None
