@@ -1464,7 +1464,8 @@ class Node:
         for release in ours.appended:
             keys.setdefault(f"key/{release.rid}", release.key_digest)
             blobs.add((release.blob, release.blob_bytes))
-            if release.valid and not release.ended and not ended[release.index]:
+            over = release.ended or ended[release.index] or went_home(release, ours, theirs)
+            if release.valid and not over:
                 needed |= {f"blob/{release.blob}": release, f"leaves/{release.blob}": release}
         for path, release in needed.items():
             if path not in folder.files:
@@ -1526,6 +1527,16 @@ def answered_as_ended(ours: Law, theirs: Law | None) -> bytearray:
             end = min(last + 1, ours.size)
             ended[first:end] = b"\1" * max(0, end - first)
     return ended
+
+
+def went_home(release: Release, ours: Law, theirs: Law | None) -> bool:
+    """Return whether a return is over: its author answered all that it brought home as destroyed or returned."""
+    if theirs is None or not release.ancestors or release.originator != ours.origin.partner:
+        return False
+    above = {one.rid: one for one in theirs.appended if one.rid in release.ancestors}
+    return len(above) == len(release.ancestors) and all(
+        ours.has_ended(one, theirs, ours.size) for one in above.values()
+    )
 
 
 def check_key(folder: Folder, path: str, wanted: str) -> bool:

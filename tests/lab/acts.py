@@ -1,29 +1,23 @@
 """Acts of persons in the lab: who signs by default, what is searched for afterwards, and a release that is a return."""
 
-import hashlib
 import os
+import shutil
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from stix_objects import bundle_of
 
-from entente.account.acts import Release
-from entente.account.view import live_kem
-from entente.crossing import payload
-from entente.crossing.seal import Blob, chunk_count, seal, unseal, wrap_key
+from entente.app import AREAS
+from entente.crossing.seal import chunk_count, unseal
 from entente.errors import EntenteError
-from entente.keys import X25519_SUITE
 from entente.node.act import Act, Entered
-from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.order import Remark, order_body
-from entente.strict import encode, parse, time_text
-from entente.treaty.approval import Core, Sealed, approve
-from entente.treaty.marking import Marking
-from entente.treaty.record import Record
-from lab.pair import AREA, Pair, sighted
+from entente.node.propose import Wish
+from entente.treaty.marking import MarkingMap
+from lab.pair import AREA, Pair, in_process, sighted
 from lab.worker import BLOWN, Fuse
 
 SIGNERS = ("nair", "iyer")
@@ -49,71 +43,25 @@ def ordered(pair: Pair, node: Node, rid: str, what: str, remark: Remark | None =
     return node.enter(prepared(pair, node, "order", order_body(node, rid, what, remark), *SIGNERS, **home).id)
 
 
-def give_back(pair: Pair, node: Node, rid: str, *, ancestors: Sequence[str] | None = None) -> str:
-    """The node's release by which what it received goes back to its originator; returns its rid.
-
-    Made by hand, as `propose` makes none: what is in it is marked as its originator's.
-    """
-    fact = node.other_side.release(rid)
-    assert fact is not None
-    marking = fact.marking
-    return derived(pair, node, rid, marking, ancestors=ancestors, bodies=node.view.bodies(rid) or sighted())
+def give_back(pair: Pair, node: Node, rid: str) -> str:
+    """The node's release by which what it received goes back to its originator; returns its rid."""
+    made = node.propose(rid, Wish(f"{node.party}/rao"))
+    return _dispatched(pair, node, made.rid)
 
 
-def derived(
-    pair: Pair,
-    node: Node,
-    rid: str,
-    marking: Marking | None = None,
-    *,
-    ancestors: Sequence[str] | None = None,
-    bodies: Sequence[bytes] | None = None,
-) -> str:
+def derived(pair: Pair, node: Node, rid: str) -> str:
     """A release of the node's own that was made from what it received; returns its rid."""
-    law = node.law
-    terms = law.law.areas[AREA]
-    fact = node.other_side.release(rid)
-    assert fact is not None
-    mark = marking or msgspec.structs.replace(pair.marking(node), purpose=fact.marking.purpose)
-    made = payload.build(((Record(body, MEDIA, "", ""), 0, None) for body in bodies or sighted(first=70)), [mark])
-    dek, salt = os.urandom(32), os.urandom(32)
-    blob: Blob = node.blobs.write(lambda write: seal(made.pieces(), dek, write))
-    core = Core(
-        agreement=law.hash,
-        ancestors=tuple(sorted([rid] if ancestors is None else ancestors)),
-        area=AREA,
-        article=(terms.articles or ("",))[0],
-        bytes_padded=made.padded,
-        channel="network",
-        content=payload.content(salt, made.pieces()),
-        copies=1,
-        custody="delivered",
-        format="stix-2.1",
-        marking=mark,
-        nonce=os.urandom(16).hex(),
-        origin=node.side.origin,
-        records=payload.commit(salt, made.listing),
-        retain_days=30,
-        third_party="none",
-        to=node.partner,
-        units=(),
-        view="full",
-        exercise=True,
-    )
-    kem = live_kem(node.other_side, node.other_side.size, node.now(), {"x25519"})
-    assert kem is not None
-    wrapped = wrap_key(X25519_SUITE, node.other_side.kems[kem].key, kem, core.rid, dek + salt)
-    node.keys.put_key(core.rid, dek + salt)
-    node.keys.put_wrapped(core.rid, wrapped)
-    until = time_text(pair.clock().replace(year=2029))
-    approvals = tuple(
-        approve(signer, core.rid, handle, role, until)
-        for handle, signer, role in ((*pair.of(node, "iyer"), "security"), (*pair.of(node, "nair"), "release"))
-    )
-    sealed = Sealed(blob.root, blob.size, kem, hashlib.sha256(wrapped).hexdigest(), X25519_SUITE)
-    node.append([Draft("release", parse(encode(Release(core, sealed, approvals, NONE))))])
-    node.publish_releases()
-    return core.rid
+    map_id = node.sign_map(MarkingMap(node.law.hash, AREA, (), pair.marking(node)), [pair.of(node, "iyer")])
+    source = node.import_file(AREA, bundle_of(*sighted(first=70)), place="own.json", map_id=map_id).source
+    return _dispatched(pair, node, node.propose(source, Wish(f"{node.party}/rao", parents=(rid,))).rid)
+
+
+def _dispatched(pair: Pair, node: Node, rid: str) -> str:
+    pair.approve(node, rid, "nair")
+    if (node.law.law.areas[AREA].approvals or 0) > 1:
+        pair.approve(node, rid, "iyer", "security")
+    node.dispatch([rid])
+    return rid
 
 
 # What is left
@@ -166,3 +114,30 @@ def crashed(folder: Path, act: Callable[[Callable[[int], None]], None]) -> bool:
     except BaseException:  # noqa: BLE001 - nothing may return into pytest from here
         os.write(2, traceback.format_exc().encode())
         os._exit(1)
+
+
+def sweep(pair: Pair, act: Callable[[Node], object], check: Callable[[Path], None], code: str) -> int:
+    """A crash before each act on disk of what `act` does at this node, then `check`; how many acts there are."""
+    for each in list(pair.nodes):
+        pair.shut(each)
+    for left in range(1, 200):
+        folder = pair.folder.parent / f"crash-{left}"
+        shutil.copytree(pair.folder, folder)
+
+        def run(set_fuse: Callable[[int], None], folder: Path = folder, left: int = left) -> None:
+            node = reopened(pair, folder, code)
+            set_fuse(left)
+            act(node)
+            set_fuse(0)
+            node.close()
+
+        blown = crashed(folder / code, run)
+        check(folder)
+        shutil.rmtree(folder)
+        if not blown:
+            return left - 1
+    raise AssertionError("it never ends")
+
+
+def reopened(pair: Pair, folder: Path, code: str) -> Node:
+    return Node(folder / code, AREAS, in_process, clock=pair.clock)

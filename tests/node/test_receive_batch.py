@@ -16,7 +16,7 @@ from stix_objects import as_bytes, indicator
 from entente.app import validate as validate_in_real_child
 from entente.crossing.seal import SEALED_CHUNK
 from entente.errors import PartnerError
-from entente.node import receive, sandbox
+from entente.node import fetch, receive, sandbox
 from entente.node.import_ import Validate
 from entente.node.node import Node
 from entente.node.served import FolderTree
@@ -245,7 +245,7 @@ def large(cheat: Cheat, mebibytes: int = 5) -> Forged:
 
 @pytest.fixture
 def _single_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "RANGE_CHUNKS", 1)
+    monkeypatch.setattr(fetch, "RANGE_CHUNKS", 1)
 
 
 def test_a_large_blob_is_asked_for_in_few_ranges(pair: Pair, cheat: Cheat) -> None:

@@ -1,6 +1,8 @@
 """A request, its replies and the hours between them are the same on both nodes, whatever order things happen in."""
 
+import filecmp
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from entente.app import AREAS, validate
 from entente.cli import main
 from entente.errors import FormatError, StateError, UsageError
 from entente.node.documents import write_file
+from entente.node.import_ import file_data
 from entente.node.node import Node
 from entente.node.propose import Wish
 from entente.node.requests import Asked, pace, strays
@@ -321,7 +324,7 @@ def test_the_command_line_refuses_what_acts_and_says_why(pair: Pair, tmp_path: P
     assert "refused: it is a program (Windows)" in said
 
 
-def test_the_child_process_reads_documents_as_the_node_itself_would(pair: Pair) -> None:
+def test_the_child_process_reads_documents_as_the_node_itself_would() -> None:
     (area,) = [area for area in AREAS.values() if area.name == "documents"]
     records, _ = area.split("document-1", package(Stated({"en": "A"}, "en", "report"), b"%PDF-1.4 harbour"), place="x")
     (found,) = validate("document-1", [[records[0].data]])
@@ -330,3 +333,26 @@ def test_the_child_process_reads_documents_as_the_node_itself_would(pair: Pair) 
     (bad,) = validate("document-1", [[whole(records[0].data)[:-1] + b"R"]])
     assert isinstance(bad, str)
     assert "SHA-256" in bad
+
+
+@pytest.mark.slow
+def test_a_document_of_300_mb_crosses_in_flat_memory(pair: Pair, tmp_path: Path) -> None:
+    """A sparse file, read in the real child process on both sides."""
+    pair.a.validate = pair.b.validate = validate
+    source = tmp_path / "chart.bin"
+    with source.open("wb") as file:
+        file.write(b"\x00\x01chart")
+        file.truncate(300 << 20)
+    stated = Stated(title={"en": "Chart"}, language="zxx", kind="data")
+    map_id = map_of(pair, pair.a)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    done = pair.a.document(file_data(source), stated, label="", parents=(), place="chart.bin", map_id=map_id)
+    assert not done.quarantined
+    rid = send(pair, pair.a, pair.a.propose(done.source, Wish(f"{pair.a.party}/rao")).rid)
+    pair.exchange()
+    (held,) = pair.b.documents(rid)
+    assert held.sheet.media == "application/octet-stream"
+    write_file(held, tmp_path / "out.bin")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert filecmp.cmp(source, tmp_path / "out.bin", shallow=False)
+    assert grown < 100 << 10, "KiB"

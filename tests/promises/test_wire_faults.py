@@ -16,7 +16,7 @@ from stix_objects import as_bytes, indicator
 
 from entente.bad_wire import HOST, WAYS, Fault, Plan, Scripted, Way, calm
 from entente.errors import BehindError, EntenteError, ForkError, PartnerError, StateError
-from entente.node import receive, wire
+from entente.node import fetch, wire
 from entente.node.dispatch import Dispatched
 from entente.node.node import Node
 from entente.node.served import FolderTree
@@ -39,7 +39,7 @@ def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "ANSWER_S", 2.0)
     monkeypatch.setattr(wire, "CONNECT_S", 2.0)
     monkeypatch.setattr(wire, "PAUSE_S", 0.001)
-    monkeypatch.setattr(receive, "RANGE_CHUNKS", 1)
+    monkeypatch.setattr(fetch, "RANGE_CHUNKS", 1)
 
 
 @pytest.fixture

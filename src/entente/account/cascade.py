@@ -145,6 +145,20 @@ def derivatives(
         wave = below
 
 
+def went_home(pair: Pair, side: Side, fact: ReleaseFact) -> bool:
+    """Whether a return of `side` is over: it has answered all that it brought home as destroyed or returned.
+
+    Nobody keeps a sealed copy of it then: it would hold what has ended.
+    """
+    other = pair.other(side.party)
+    parents = [other.release(rid) for rid in fact.ancestors]
+    return (
+        fact.marking.originator == other.party
+        and bool(parents)
+        and all(parent is not None and parent.ended_at(side.size) for parent in parents)
+    )
+
+
 def live_derivative(pair: Pair, cut: Mapping[str, int], side: Side, rids: Sequence[str]) -> int | None:
     """The index of a release by the partner of `side` that derives from one of these and still stands, or None.
 

@@ -54,6 +54,13 @@ def sealed_copy(fact: ReleaseFact) -> What:
     return What((fact.rid,), (fact.blob,), (fact.rid,))
 
 
+def held_copy(node: Ledger, fact: ReleaseFact) -> What:
+    """What is held of a release of the partner's, and what of ours has the same bytes: returns of it, and drafts."""
+    same = [draft for draft in node.db.drafts() if draft.source == fact.rid]
+    rids = (fact.rid, *(draft.rid for draft in same))
+    return What(rids, (fact.blob, *(draft.blob for draft in same)), rids)
+
+
 def with_import(node: Ledger, fact: ReleaseFact) -> What:
     """The sealed copy of a release of ours, and the import it was drawn from if nothing else that is live draws on it.
 
@@ -100,8 +107,9 @@ def ending(node: Ledger, fact: ReleaseFact, outcome: str) -> Ending:
     """
     if ENDS & {answer.outcome for answer in fact.answers}:
         raise StateError("it has ended already", place=fact.rid[:16])
-    orders = [o for o in fact.orders if o.act in ("return", "destroy") and not node.other_side.order_answers[o.idx]]
-    if orders and orders[-1].act == ORDERED[outcome]:
+    orders = [o for o in fact.orders if o.act in ORDERED.values() and not node.other_side.order_answers[o.idx]]
+    held = "received" in {answer.outcome for answer in fact.answers}  # what never came cannot go back
+    if orders and orders[-1].act == ORDERED[outcome] and (held or outcome == "returned"):
         verb = "give-back" if outcome == "destroyed" else "destroy"
         raise StateError(f"its originator ordered: {orders[-1].act}", place=fact.rid[:16], remedy=f"`entente {verb}`.")
     _check_open(node, fact, outcome)
@@ -128,6 +136,11 @@ def _check_open(node: Ledger, fact: ReleaseFact, outcome: str) -> None:
         raise StateError(
             f"copies are out: {', '.join(out)}", place=fact.rid[:16], remedy="`entente copy close RID N` for each."
         )
+    for own in _made_from(node, fact):
+        if own.marking.originator == node.partner and not own.answers and not own.withdrawn_at(node.side.size):
+            raise StateError(
+                f"it is on its way back: {own.rid[:16]}", place=fact.rid[:16], remedy="Pull until that is answered."
+            )
     live = live_derivative(node.pair, node.pair.sizes, node.other_side, [fact.rid])
     if live is not None:
         raise StateError(
@@ -170,7 +183,7 @@ def end(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) ->
     except StateError as fault:
         raise RefusedError(fault.detail, place=found.rid[:16], remedy="Ask certified persons to witness it.") from None
     with node.db.transaction():
-        intend(node, fact, sealed_copy(fact), body)
+        intend(node, fact, held_copy(node, fact), body)
         _note(node, found.rid, BEGUN)
     finish(node, found.rid)
     return fact.answers[-1].idx
@@ -201,19 +214,33 @@ def settle(node: Ledger) -> None:
     """
     if not node.trees or not node.may_sign():
         return
-    begun = node.db.erasures()
-    known = {row.rid for row in begun}
+    sizes = node.side.size, node.other_side.size
+    if sizes != node.settled:
+        _intend_ended(node)
+    for row in node.db.begun_erasures():
+        with suppress(EntenteError):  # a witness's certificate ran out, say: `status` shows what is begun
+            _finish(node, row)
+    node.settled = sizes
+
+
+def _intend_ended(node: Ledger) -> None:
+    """What the registers say has ended is to be gone; an order that came after an end is answered like it."""
+    known = {row.rid for row in node.db.erasures()}
     gone = [fact for fact in _ended(node) if fact.rid not in known]
-    if gone:
-        with node.db.transaction():
-            for fact in gone:
-                intend(node, fact, sealed_copy(fact))
-                _note(node, fact.rid, BEGUN)
-        begun = node.db.erasures()
-    for row in begun:
-        if row.state == BEGUN:
-            with suppress(EntenteError):  # its witnesses' certificates ran out, say: persons see it in `status`
-                _finish(node, row)
+    late = [
+        (order.idx, given.outcome)
+        for fact in node.other_side.releases
+        for given in fact.answers
+        for order in fact.orders
+        if given.outcome in ENDS and order.act in ORDERED.values() and not node.other_side.order_answers[order.idx]
+    ]
+    with node.db.transaction():
+        for fact in gone:
+            ours = fact.rid in node.side.by_rid
+            intend(node, fact, sealed_copy(fact) if ours else held_copy(node, fact))
+            _note(node, fact.rid, BEGUN)
+        for idx, outcome in late:
+            node.db.set_outcome(node.logs[node.partner], idx, outcome, "it had ended before")
 
 
 def _ended(node: Ledger) -> Iterator[ReleaseFact]:

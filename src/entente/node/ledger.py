@@ -11,6 +11,7 @@ from itertools import chain
 import msgspec
 
 from entente.account.acts import Release
+from entente.account.cascade import went_home
 from entente.account.judge import OnRelease
 from entente.account.state import ReleaseFact
 from entente.account.view import view_for
@@ -89,7 +90,8 @@ class Ledger(Stores):
     def publish_releases(self, first: int = 0) -> None:
         """Every release of ours from the `first` on that stands is served, its key once it is cosigned.
 
-        What was withdrawn, returned or destroyed, or ordered destroyed, is served no more.
+        What was withdrawn, returned or destroyed, or ordered destroyed, is served no more; nor is a return that is
+        over.
         """
         with self.finishing():
             self._publish_releases(first, self.acknowledged())
@@ -97,7 +99,8 @@ class Ledger(Stores):
     def _publish_releases(self, first: int, acknowledged: int) -> None:
         for fact in self.side.releases[first:]:
             ordered = any(order.act in ("withdraw", "destroy") for order in fact.orders)
-            if ordered or {"returned", "destroyed"} & {given.outcome for given in fact.answers}:
+            ended = {"returned", "destroyed"} & {given.outcome for given in fact.answers}
+            if ordered or ended or went_home(self.pair, self.side, fact):
                 for path in (f"blob/{fact.blob}", f"leaves/{fact.blob}", f"key/{fact.rid}"):
                     self.served.delete(path)
             else:

@@ -12,12 +12,11 @@ from typing import Any
 
 import msgspec
 
-from entente.account.fold import EMPTY_ROOT, Fold, new_pair
-from entente.account.reconcile import Cut, closed_cut, reconcile
 from entente.account.state import ReleaseFact
-from entente.errors import EntenteError, KeyUnavailableError, StoreError, UsageError
-from entente.keys import Signer, SoftSigner, key_id, verify
+from entente.errors import KeyUnavailableError, StoreError, UsageError
+from entente.keys import Signer, SoftSigner, key_id
 from entente.node import (
+    account,
     act,
     adopt,
     answer,
@@ -44,23 +43,12 @@ from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import FolderTree, Reader
 from entente.node.wire import WireTree
-from entente.register.entry import parse_entry
-from entente.strict import parse_time, read_own
 from entente.treaty.area import Area
 from entente.treaty.cover import ReplySheet, RequestSheet, Stated
 from entente.treaty.marking import MarkingMap
 from entente.treaty.record import Data
 
 PERSON = "person/"
-
-
-class Account(msgspec.Struct, frozen=True):
-    """A reconciliation: at which cut and time, its bytes, and the SHA-256 that its last line states."""
-
-    cut: str
-    at: str
-    text: bytes
-    sha256: str
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -278,7 +266,9 @@ class Node(Ledger):
 
     def needed(self, kind: str, body: Mapping[str, Any]) -> act.Needed:
         """How many persons, in which roles, an act takes; raises what `prepare` would."""
-        return act.needed(self, kind, {**body, "nonce": "00" * 16})
+        whole = {**body, "nonce": "00" * 16}
+        act.check_signable(self, kind, whole)
+        return act.needed(self, kind, whole)
 
     def prepare(
         self, kind: str, body: Mapping[str, Any], *, by: str = "", home: Mapping[str, Any] | None = None
@@ -339,53 +329,9 @@ class Node(Ledger):
         """A release's state as this node sees it."""
         return why.state_of(self, fact)
 
-    def reconcile(self, cut: str = "", at: str = "") -> Account:
-        """The account at a cut, the same bytes on both nodes.
-
-        Args:
-            cut: `A:B`, entries of each register in the agreement's order of parties; default the largest causally
-                closed one that both have cosigned, as far as this node knows.
-            at: the time it is drawn for; default the latest `at` within the cut.
-        Raises: UsageError if the cut is not one this node can draw.
-        """
-        if at:
-            parse_time(at)
-        order = list(self.pair.sides)
-        entries = {party: self.db.entries(self.logs[party]) for party in order}
-        limits = {self.party: self.acknowledged(), self.partner: self._cosigned()}
-        sizes = _parse_cut(cut, order, entries).sizes if cut else closed_cut(entries, limits, self.root_at).sizes
-        pair = new_pair(self.law.law)
-        part = {party: entries[party][: sizes[party]] for party in order}
-        Fold(pair, self.laws, self.root_at, verify).extend(part)
-        moment = at or max((_at(data) for found in part.values() for data in found), default="")
-        roots = {party: self.root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
-        text = reconcile(pair, roots, self.law.hash, moment, self.laws)
-        digest = read_own(text.rstrip(b"\n").rpartition(b"\n")[2], dict[str, str])["sha256"]
-        return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
-
-    def _cosigned(self) -> int:
-        head = self.head_of(self.partner)
-        return head.size if head is not None else 0
-
-
-def _parse_cut(text: str, order: Sequence[str], entries: Mapping[str, Sequence[bytes]]) -> Cut:
-    pieces = text.split(":")
-    if len(pieces) != 2 or not all(piece.isascii() and piece.isdecimal() for piece in pieces):
-        raise UsageError(f"{text!r} is not a cut", remedy="Write A:B, two numbers of entries.")
-    sizes = {party: int(piece) for party, piece in zip(order, pieces, strict=True)}
-    for party, size in sizes.items():
-        if size > len(entries[party]):
-            raise UsageError(
-                f"this node holds {len(entries[party])} entries of {party}, not {size}", remedy="Pull first."
-            )
-    return Cut(sizes)
-
-
-def _at(data: bytes) -> str:
-    try:
-        return parse_entry(data).at
-    except EntenteError:
-        return ""
+    def reconcile(self, cut: str = "", at: str = "") -> account.Account:
+        """The account at a cut `A:B`, the same bytes on both nodes; UsageError if it is not one this node can draw."""
+        return account.draw(self, cut, at)
 
 
 def read_passphrase(folder: Path) -> bytes:

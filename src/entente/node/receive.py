@@ -8,7 +8,7 @@ Source: design core-spec, Receiver, steps 5 to 9.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -18,17 +18,15 @@ from entente.account.cascade import scale_of
 from entente.crossing import payload
 from entente.crossing.references import NOT_OWN_MARKING, first_fault
 from entente.crossing.seal import (
-    SEALED_CHUNK,
     Blob,
-    check_leaves,
     chunk_count,
-    leaf_hash,
     sealed_bytes,
     unseal,
     unwrap_key,
 )
 from entente.errors import CorruptionError, EntenteError, FormatError, PartnerError, StoreError, VerificationError
 from entente.keys import verify
+from entente.node.fetch import NotServedError, fetch_blob, stored_chunks
 from entente.node.held import window
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
@@ -47,7 +45,6 @@ from entente.treaty.request import Request, SealedRef, View
 MAX_KEY = 8192
 GROUP = 256
 GROUP_BYTES = 32 << 20
-RANGE_CHUNKS = 4
 GIVE_UP = timedelta(hours=24)
 _NO_VIEW = View({}, {}, (), 0, seen_before=False, suspended=())
 
@@ -76,10 +73,6 @@ class _RefusedError(Exception):
     def __init__(self, outcome: str, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.outcome, self.reason, self.detail = outcome, reason, detail or reason
-
-
-class _NotServedError(Exception):
-    """The partner does not serve this part of a release; it may yet."""
 
 
 class _Opened(msgspec.Struct, frozen=True):
@@ -148,6 +141,10 @@ class _Group:
         body = parse_body("release", entry.body)
         if not isinstance(body, Release):
             raise FormatError("not a release", place=f"entry {row.idx}")
+        fact = self.node.other_side.release(body.core.rid)
+        if fact is not None and fact.withdrawn_at(self.node.other_side.size):
+            self.decided.append(_Decided(row, "no_blob", "withdrawn", "the partner withdrew it"))
+            return
         weight = sum(one.core.bytes_padded for one in self.opened)
         if len(self.opened) + len(self.decided) >= GROUP or weight + body.core.bytes_padded > GROUP_BYTES:
             self.finish()
@@ -155,7 +152,7 @@ class _Group:
             self.opened.append(_open(self.node, tree, row, body))
         except _RefusedError as fault:
             self.decided.append(_Decided(row, fault.outcome, fault.reason, fault.detail))
-        except _NotServedError as missing:
+        except NotServedError as missing:
             if _overdue(self.node, row):
                 reason = f"its {missing} was not served for a day"
                 self.decided.append(_Decided(row, "no_blob", reason, reason))
@@ -258,7 +255,7 @@ def _open(node: Ledger, tree: Reader, row: InboxRow, body: Release) -> _Opened:
     if sealed.blob_bytes != sealed_bytes(core.bytes_padded):
         raise _RefusedError("bad_digest", "blob_bytes does not fit bytes_padded")
     dek, salt = _unwrapped(node, tree, core, sealed)
-    blob = _fetch_blob(node, tree, sealed) if not node.blobs.holds(sealed.blob) else None
+    blob = fetch_blob(node, tree, sealed) if not node.blobs.holds(sealed.blob) else None
     listing, bodies = _unpack(node, core, sealed, blob, dek + salt)
     return _Opened(row, core, dek + salt, listing, bodies, blob)
 
@@ -267,7 +264,7 @@ def _unwrapped(node: Ledger, tree: Reader, core: Core, sealed: Sealed) -> tuple[
     """Data key and salt from the key object that the entry names."""
     wrapped = tree.get(f"key/{core.rid}", MAX_KEY)
     if wrapped is None:
-        raise _NotServedError("key")
+        raise NotServedError("key")
     if hashlib.sha256(wrapped).hexdigest() != sealed.key_digest:
         raise CorruptionError("the key object is not the one the entry names", place=f"key/{core.rid}")
     private = node.keys.key(f"kem/{sealed.kem_key}")
@@ -279,50 +276,6 @@ def _unwrapped(node: Ledger, tree: Reader, core: Core, sealed: Sealed) -> tuple[
         raise _RefusedError("unopenable", fault.detail) from None
 
 
-def _fetch_blob(node: Ledger, tree: Reader, sealed: Sealed) -> Blob:
-    """The ciphertext is here, every chunk verified before it was written; a chunk once here is not asked for again."""
-    root, size = sealed.blob, sealed.blob_bytes
-    single = chunk_count(size) == 1  # the root of one leaf is that leaf
-    data = bytes.fromhex(root) if single else tree.get(f"leaves/{root}", 32 * chunk_count(size))
-    if data is None:
-        raise _NotServedError("blob")
-    blob = Blob(root, check_leaves(data, root, size), size)
-    with node.blobs.part(blob) as part:
-        for first, count in _runs(part.missing()):
-            start = SEALED_CHUNK * first
-            got = tree.range(f"blob/{root}", start, min(SEALED_CHUNK * count, size - start))
-            if got is None:
-                raise _NotServedError("blob")
-            for number in range(count):
-                part.put(first + number, got[SEALED_CHUNK * number : SEALED_CHUNK * (number + 1)])
-    return blob
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """(first, count) of the runs into which sorted numbers fall, each short enough to be asked for at once."""
-    first = count = 0
-    for number in numbers:
-        if count and number == first + count and count < RANGE_CHUNKS:
-            count += 1
-            continue
-        if count:
-            yield first, count
-        first, count = number, 1
-    if count:
-        yield first, count
-
-
-def _chunks(node: Ledger, sealed: Sealed, part: Blob | None) -> Iterator[bytes]:
-    """The ciphertext as it rests here, whole or as a part; CorruptionError if a chunk was damaged at rest."""
-    root = sealed.blob
-    leaves = part.leaves if part is not None else check_leaves(node.blobs.leaves(root), root, sealed.blob_bytes)
-    chunks = node.blobs.part_chunks(root) if part is not None else node.blobs.chunks(root)
-    for number, chunk in enumerate(chunks):
-        if number < len(leaves) and leaf_hash(chunk) != leaves[number]:
-            raise CorruptionError("a stored chunk is damaged", place=f"blobs/{root} chunk {number}")
-        yield chunk
-
-
 def _unpack(
     node: Ledger, core: Core, sealed: Sealed, blob: Blob | None, secret: bytes
 ) -> tuple[payload.Listing, list[Data]]:
@@ -332,7 +285,7 @@ def _unpack(
     """
     dek, salt = secret[:32], secret[32:]
     content, opened, fault = payload.Content(salt), None, None
-    plaintext = content.through(unseal(_chunks(node, sealed, blob), chunk_count(sealed.blob_bytes), dek))
+    plaintext = content.through(unseal(stored_chunks(node, sealed, blob), chunk_count(sealed.blob_bytes), dek))
     again = window(node.blobs, sealed.blob, sealed.blob_bytes, dek).read
     try:
         try:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from entente.account.acts import Genesis, Release, parse_body
+from entente.account.cascade import went_home
 from entente.account.fold import Fold, new_pair
-from entente.account.state import ReleaseFact, Side
+from entente.account.state import Pair, ReleaseFact, Side
 from entente.account.view import view_for
 from entente.crossing.seal import SEALED_CHUNK, check_leaves, leaf_hash, sealed_bytes
 from entente.errors import CorruptionError, EntenteError, FormatError, VerificationError
@@ -312,17 +313,18 @@ class _ServedReader:
             raise CorruptionError("missing, although our entries have seen the partner's", place="mirror/checkpoint")
         self._agreements_named(set().union(*(side.adopted for side in pair.sides.values())))
         for fact in pair.sides[own.party].releases:
-            self._release(fact, pair.sides[own.party].size)
+            self._release(pair, pair.sides[own.party], fact)
 
     def _agreements_named(self, adopted: set[str]) -> None:
         for name in self.laws:
             if name not in adopted:
                 self.report.fail(f"{self.name}/agreement/{name}", "no entry adopts it")
 
-    def _release(self, fact: ReleaseFact, own_size: int) -> None:
+    def _release(self, pair: Pair, side: Side, fact: ReleaseFact) -> None:
         """Blob and leaf hashes of a release that stands are whole; its key, where served, is the one entered."""
-        ordered = any(order.act in ("withdraw", "destroy") and order.idx < own_size for order in fact.orders)
-        gone = ordered or {"returned", "destroyed"} & {given.outcome for given in fact.answers}
+        ordered = any(order.act in ("withdraw", "destroy") and order.idx < side.size for order in fact.orders)
+        ended = {"returned", "destroyed"} & {given.outcome for given in fact.answers}
+        gone = ordered or ended or went_home(pair, side, fact)
         if os.path.lexists(self.root / f"key/{fact.rid}"):
             key = self._read(f"key/{fact.rid}")
             if hashlib.sha256(key).hexdigest() != fact.key_digest:

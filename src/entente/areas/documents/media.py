@@ -81,7 +81,10 @@ _HTML_TAGS = (
     b"html|head|body|script|iframe|h1|h2|div|font|table|a|style|title|b|br|p|img|meta|link|form|object|embed|span|base"
 )
 _PROLOG = rb"(?:\s++|<!--(?:(?!-->).)*+-->|<\?(?:(?!\?>).)*+\?>)*+"  # possessive: never tried a second way
-_HTML = re.compile(_PROLOG + rb"<(?:!doctype\s+html|(?:" + _HTML_TAGS + rb")(?=[\s/>]))", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(
+    rb"(?:\s++|<!--(?:(?!-->).)*+-->)*+<(?:!doctype\s+html|(?:" + _HTML_TAGS + rb")(?=[\s/>]))",
+    re.IGNORECASE | re.DOTALL,
+)
 _ROOT = re.compile(
     _PROLOG + rb"(?:<!doctype[^>]*+>)?+" + _PROLOG + rb"<([A-Za-z_][\w.-]*+:)?([A-Za-z_][\w.-]*+)[\s/>]",
     re.IGNORECASE | re.DOTALL,
@@ -128,9 +131,11 @@ def _text_kind(head: bytes) -> str:
         return HTML
     if _MARKUP.match(bare):
         root = _ROOT.match(bare)
+        if root is None and b"<!doctype" in bare.lower():
+            return XML  # where a document type is refused
         if root is None:
             raise ActiveError("it is markup whose beginning does not say of which kind")
-        return {b"svg": SVG, b"html": HTML}.get(root[2].lower(), XML)
+        return SVG if root[2].lower() == b"svg" else XML
     return UNKNOWN if _NOT_TEXT.search(bare) else TEXT
 
 

@@ -121,11 +121,11 @@ def _record(form: str, sheet: Sheet, data: Data, text: str = "") -> Record:
     """The record of a sheet and the bytes that begin with it."""
     media = MEDIA[form]
     if isinstance(sheet, DocumentSheet):
-        words = " ".join(sheet.title.values())
         author = sheet.author if isinstance(sheet.author, str) else ""
+        words = " ".join(filter(None, (*sheet.title.values(), author, text)))
         title = sheet.title.get(sheet.language) or next(iter(sheet.title.values()))
         found = Record(data, media, f"document--{sheet.sha256}", sheet.kind, title=_line(title), author=author)
-        return msgspec.structs.replace(found, text=f"{words} {author} {text}".strip())
+        return msgspec.structs.replace(found, text=words)
     digest = hashlib.sha256(sheet_bytes(sheet)).hexdigest()
     if isinstance(sheet, RequestSheet):
         words = " ".join(sheet.text.values())

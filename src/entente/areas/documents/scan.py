@@ -85,7 +85,7 @@ class Scan:
             self._watch = Html(self.words)
         elif kind == RTF:
             self._watch = _Rtf(self.words)
-        elif kind == TEXT:
+        elif kind == TEXT and self._name != b"mimetype":
             self._watch = _Plain(self.words)
         early, self._early = b"".join(self._early), []
         self._pass(early)
