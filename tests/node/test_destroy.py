@@ -12,6 +12,7 @@ import pytest
 
 from entente.errors import EntenteError, FrozenError, RefusedError, StateError, UsageError
 from entente.keys import SoftSigner
+from entente.node.node import Node
 from entente.node.order import Remark
 from entente.node.verify import verify_folders
 from entente.store.act_rows import BEGUN, DONE
