@@ -21,6 +21,7 @@ from entente.node.requests import Asked, pace, strays
 from entente.treaty.cover import REPLY, ReplySheet, RequestSheet, Stated, package
 from entente.treaty.marking import MapRow, Marking, MarkingMap
 from entente.treaty.record import Long, whole
+from lab.acts import ordered
 from lab.pair import Pair
 
 Make = Callable[..., Pair]
@@ -175,6 +176,22 @@ def test_answers_name_only_releases_that_stand_in_the_register_of_who_replies(pa
         reply(pair, pair.b, request, "answered", rids=("cd" * 32,))
 
 
+def test_what_is_taken_back_or_destroyed_is_not_listed_and_does_not_count(either: Pair) -> None:
+    pair = either
+    first, second = ask(pair, pair.a, "Which berths?"), ask(pair, pair.a, "Which roads?")
+    pair.exchange()
+    answers = {request: reply(pair, pair.b, request, "answered") for request in (first, second)}
+    pair.exchange()
+    ordered(pair, pair.b, answers[first], "withdraw")
+    pair.exchange()
+    assert [(row.rid, row.state) for row in same(pair)] == [(first, "open"), (second, "answered")]
+    ordered(pair, pair.a, first, "withdraw")
+    pair.a.destroy(answers[second])
+    pair.exchange()
+    assert [(row.rid, row.state, row.replies) for row in same(pair)] == [(second, "open", ())]
+    assert strays(pair.a) == strays(pair.b) == ()
+
+
 def test_rows_are_the_same_after_the_view_was_built_anew(either: Pair) -> None:
     pair = either
     request = ask(pair, pair.a)
@@ -252,6 +269,19 @@ def test_a_foreign_label_without_a_row_in_the_map_stays_at_home(pair: Pair) -> N
         pair.a.propose(done.source, wish)
     done = pair.a.document(b"words", stated, label="NATO RESTRICTED", parents=(), place="x", map_id=mapped)
     assert pair.a.propose(done.source, wish).kept == 1
+
+
+def test_a_translation_of_what_the_partner_released_names_it_as_its_ancestor(either: Pair) -> None:
+    pair = either
+    original = release(pair, pair.a)
+    pair.exchange()
+    stated = Stated(title={"en": "Harbour, translated"}, language="ko", kind="translation")
+    more = {"label": "", "place": "x", "map_id": map_of(pair, pair.b)}
+    with pytest.raises(UsageError, match="released nothing"):
+        pair.b.document("항구".encode(), stated, parents=("ab" * 32,), **more)
+    done = pair.b.document("항구".encode(), stated, parents=(original,), **more)
+    made = pair.b.propose(done.source, Wish(f"{pair.b.party}/rao"))
+    assert made.core.ancestors == (original,)
 
 
 def test_what_is_no_document_or_is_not_here_is_told_so(pair: Pair) -> None:

@@ -2,6 +2,7 @@
 
 What counts is in both registers and in what both sides hold: a request or reply counts once the side it went to has
 answered `received`. The hours run from the request's entry to that answer for the first reply that says `answered`.
+What its author took back, and what was destroyed or returned, is not used any more: it is neither listed nor counted.
 """
 
 import statistics
@@ -20,14 +21,14 @@ from entente.treaty.area import Area
 from entente.treaty.cover import REPLY, REQUEST, ReplySheet, RequestSheet, package, parse_sheet
 from entente.treaty.record import Data
 
+_TAKEN_BACK = frozenset({"withdraw", "destroy", "return"})
 State = Literal["open", "acknowledged", "answered", "closed", "refused"]
 
 
 class Reply(msgspec.Struct, frozen=True):
     """One reply as it stands in its author's register.
 
-    It `counts` unless it is not received yet, came after `closed`, was withdrawn, is the asker's own, or names no
-    request.
+    It `counts` unless it is not received yet, came after `closed`, is the asker's own, or names no request.
     """
 
     rid: str
@@ -117,19 +118,21 @@ class _Found:
         self.replies: dict[str, list[tuple[Side, ReleaseFact, ReplySheet]]] = {}
         for side in (node.side, node.other_side):
             for fact in side.releases:
-                for sheet in _sheets(node, fact, own=side is node.side):
+                for sheet in _sheets(node, side, fact):
                     if isinstance(sheet, RequestSheet):
                         self.requests.append((side, fact, sheet))
                     else:
                         self.replies.setdefault(sheet.request, []).append((side, fact, sheet))
 
 
-def _sheets(node: Ledger, fact: ReleaseFact, *, own: bool) -> Iterator[RequestSheet | ReplySheet]:
-    """The requests or replies in a release, if it is of such a format and its content is held here."""
-    if fact.format not in (REQUEST, REPLY):
+def _sheets(node: Ledger, side: Side, fact: ReleaseFact) -> Iterator[RequestSheet | ReplySheet]:
+    """The requests or replies in a release, if it is of such a format and its content is held on both sides."""
+    if fact.format not in (REQUEST, REPLY) or fact.ended_at(node.pair.other(side.party).size):
+        return
+    if any(order.act in _TAKEN_BACK for order in fact.orders):
         return
     place = fact.rid
-    if own:
+    if side is node.side:
         draft = node.db.draft(fact.rid)
         place = draft.source if draft is not None else ""
     for data in node.view.bodies(place):
@@ -148,17 +151,13 @@ def _row(found: _Found, side: Side, fact: ReleaseFact, sheet: RequestSheet) -> A
     state: State = "open"
     reason, first, answers = "", "", dict[str, None]()
     for author, told, reply in found.replies.get(fact.rid, ()):
-        counts = (
-            author is other and state != "closed" and _received_at(told) != "" and not told.withdrawn_at(author.size)
-        )
+        counts = author is other and state != "closed" and _received_at(told) != ""
         replies.append(_reply(author, told, reply, counts=counts))
         if counts:
             state, reason = reply.state, _given(reply.reason)
             answers.update(dict.fromkeys(rid for rid in reply.rids if rid in other.by_rid))
             if reply.state == "answered" and not first:
                 first = _received_at(told)
-    if fact.withdrawn_at(side.size):
-        state, reason = "closed", "withdrawn"
     return Asked(
         rid=fact.rid,
         by=side.party,

@@ -116,6 +116,13 @@ def test_an_archive_at_the_end_makes_a_file_of_two_kinds(first: bytes) -> None:
         sniffed(pdf() + archive({"a.txt": b"x"}))
 
 
+def test_an_archive_with_something_before_or_after_it_is_refused_by_its_directory_alone() -> None:
+    good = archive({"a.txt": b"words"})
+    for data in (b"PK\x03\x04" + good, good + b"PK", good[:4] + good, good[:-1], good[:-22]):
+        with pytest.raises(ActiveError, match="ZIP archive"):
+            sniffed(data)
+
+
 def test_an_archive_inside_an_archive_is_refused() -> None:
     with pytest.raises(ActiveError, match="inside an archive"):
         sniffed(docx(), inside=True)

@@ -196,9 +196,16 @@ def test_any_pieces_say_what_the_whole_says(name: str, sizes: list[int]) -> None
 
 
 def test_a_name_is_found_across_any_border_of_two_pieces() -> None:
-    data = pdf(b"<< /S /JavaScript >>")
+    data = pdf(b" " * 6000, b"<< /S /JavaScript >>")
     at = data.index(b"/JavaScript")
     for border in range(at - 2, at + 14):
+        with pytest.raises(ActiveError, match="scripts"):
+            scanned(data, border, len(data))
+
+
+def test_an_object_stream_is_found_across_any_border_of_two_pieces() -> None:
+    data = pdf(b" " * 6000, object_stream(b"<< /S /JavaScript >>"))
+    for border in range(data.index(b"/ObjStm") - 6, data.rindex(b"endstream")):
         with pytest.raises(ActiveError, match="scripts"):
             scanned(data, border, len(data))
 
