@@ -1286,6 +1286,14 @@ class Law:
                 raise Unchecked("a release")
             raise Invalid("names no release of this register")
         self._people(index, entry, signed, agreement.signers("order"), agreement.area(release.area)[1])
+        if "marking" in body:
+            marked = body["marking"]
+            scale = marked["originator"] if agreement.get("party", marked["originator"]) else self.origin.author
+            levels = agreement.get("party", scale, "levels")
+            if marked["originator"] != release.originator:
+                raise Invalid("reclassifies to another originator")
+            if not isinstance(levels, list) or marked["level"] not in levels:
+                raise Invalid("reclassifies to a level that its scale has not")
         release.ended = release.ended or body["act"] in ("withdraw", "destroy")
         release.withdrawn = release.withdrawn or body["act"] == "withdraw"
 

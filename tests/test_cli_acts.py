@@ -105,6 +105,7 @@ def test_an_order_waits_until_enough_have_signed_and_then_goes_its_way(desks: tu
     ours, theirs, rid = desks
     waits = ours("order", "destroy", "1", "--yes", *ours.by("nair")).check()
     assert "1 of 2 have signed" in waits.out
+    assert ours.said("status")["acts_waiting"] == 1
     (row,) = ours.said("act", "list")
     name = row["id"][:16]
     assert ours("act", "enter", name, "--yes").check(1).err
@@ -154,7 +155,7 @@ def test_the_term_is_suspended_resumed_and_ended(desks: tuple[Desk, Desk, str]) 
     for verb in ("suspend", "resume", "end"):
         assert ours.said(verb, "--yes", *ours.by("nair", "iyer"))["entered"]
     theirs("pull").check()
-    assert theirs("verify").check()
+    theirs("verify").check()
 
 
 def test_standing_approvals_are_granted_listed_and_revoked(desks: tuple[Desk, Desk, str]) -> None:
@@ -235,7 +236,7 @@ def test_the_next_version_is_signed_and_adopted_by_both(desks: tuple[Desk, Desk,
     new = written(served.read_text().replace("version = 1", "version = 2", 1), tmp_path / "second.toml")
     dsse = tmp_path / "second.dsse"
     for desk in (ours, theirs):
-        key = ["--authority", tmp_path / f"{desk.code}.key", "--authority-passphrase-file", desk.phrase]
+        key = ["--authority", str(tmp_path / f"{desk.code}.key"), "--authority-passphrase-file", str(desk.phrase)]
         cli("agreement", "sign", new, "--signatures", dsse, *key).check()
     adopt = ["agreement", "adopt", str(new), "--signatures", str(dsse)]
     for desk, other in ((ours, theirs), (theirs, ours)):
@@ -249,4 +250,4 @@ def test_the_next_version_is_signed_and_adopted_by_both(desks: tuple[Desk, Desk,
     for desk in (ours, theirs):
         found = desk.said("status")["agreement"]
         assert found != old
-        assert desk("verify").check()
+        desk("verify").check()

@@ -170,7 +170,9 @@ class Talk:
             party = self.rng.choice(self.scene.parties)
             top = len(self.scene.entries[self.scene.other(party)])
             self.seen[party] = self.rng.randint(self.seen[party], top)
-            self.rng.choices([self.release, self.withdraw, self.end, self.undertake], [4, 1, 3, 3])[0](party)
+            self.rng.choices([self.release, self.withdraw, self.end, self.undertake, self.mark], [4, 1, 3, 3, 1])[0](
+                party
+            )
 
     def put(self, party: str, kind: str, body: dict[str, Any], *, signed: bool = True) -> None:
         people = self.scene.people(party) if signed else []
@@ -188,6 +190,14 @@ class Talk:
         known = self.scene.side(party).releases
         if known:
             self.put(party, "order", self.scene.order(self.rng.choice(known).rid))
+
+    def mark(self, party: str) -> None:
+        known = self.scene.side(party).releases
+        if known:
+            home, scale = (self.rng.choice([party, party, self.scene.other(party)]) for _ in range(2))
+            level = self.rng.choice(self.scene.law.party[scale].levels[:1])
+            marking = self.scene.marking(home, level)
+            self.put(party, "order", self.scene.order(self.rng.choice(known).rid, "reclass", marking=marking))
 
     def end(self, party: str) -> None:
         known = [fact.idx for fact in self.scene.side(self.scene.other(party)).releases if fact.idx < self.seen[party]]
@@ -229,4 +239,6 @@ def test_verify_py_finds_the_same_entries_invalid(sample: str, tmp_path: Path, m
         "states a second undertaking under one key: amend it",
         "restates what its author has not seen",
         "restates other content",
+        "reclassifies to another originator",
+        *(["reclassifies to a level that its scale has not"] if sample == SAMPLES[0] else []),
     } <= reasons

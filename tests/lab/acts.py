@@ -1,6 +1,7 @@
 """Acts of persons in the lab: who signs by default, what is searched for afterwards, and a release that is a return."""
 
 import os
+import shutil
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from stix_objects import bundle_of
 
+from entente.app import AREAS
 from entente.crossing.seal import chunk_count, unseal
 from entente.errors import EntenteError
 from entente.node.act import Act, Entered
@@ -15,7 +17,7 @@ from entente.node.node import Node
 from entente.node.order import Remark, order_body
 from entente.node.propose import Wish
 from entente.treaty.marking import MarkingMap
-from lab.pair import AREA, Pair, sighted
+from lab.pair import AREA, Pair, in_process, sighted
 from lab.worker import BLOWN, Fuse
 
 SIGNERS = ("nair", "iyer")
@@ -112,3 +114,30 @@ def crashed(folder: Path, act: Callable[[Callable[[int], None]], None]) -> bool:
     except BaseException:  # noqa: BLE001 - nothing may return into pytest from here
         os.write(2, traceback.format_exc().encode())
         os._exit(1)
+
+
+def sweep(pair: Pair, act: Callable[[Node], object], check: Callable[[Path], None], code: str) -> int:
+    """A crash before each act on disk of what `act` does at this node, then `check`; how many acts there are."""
+    for each in list(pair.nodes):
+        pair.shut(each)
+    for left in range(1, 200):
+        folder = pair.folder.parent / f"crash-{left}"
+        shutil.copytree(pair.folder, folder)
+
+        def run(set_fuse: Callable[[int], None], folder: Path = folder, left: int = left) -> None:
+            node = reopened(pair, folder, code)
+            set_fuse(left)
+            act(node)
+            set_fuse(0)
+            node.close()
+
+        blown = crashed(folder / code, run)
+        check(folder)
+        shutil.rmtree(folder)
+        if not blown:
+            return left - 1
+    raise AssertionError("it never ends")
+
+
+def reopened(pair: Pair, folder: Path, code: str) -> Node:
+    return Node(folder / code, AREAS, in_process, clock=pair.clock)

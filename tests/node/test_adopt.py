@@ -6,6 +6,7 @@ and not dispatched is refused by rule in_force.
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,19 +15,19 @@ from entente.keys import SoftSigner
 from entente.node import setup
 from entente.node.verify import verify_folders
 from entente.strict import time_text
-from lab.acts import SIGNERS, entered, ordered, prepared
+from lab.acts import SIGNERS, entered, ordered, prepared, reopened, sweep
 from lab.killing import load_script
 from lab.pair import START, Pair, copy_of, files, put_back, unchanged
 
 
-def second(pair: Pair, *, version: int = 2, start: str = "", **keys: SoftSigner) -> bytes:
+def second(pair: Pair, *, version: int = 2, start: str = "", keys: dict[str, SoftSigner] | None = None) -> bytes:
     """The next version's text; `keys` take the place of authorities."""
     text = pair.template.toml.decode()
     text = re.sub(r"(?m)^version = \d+", f"version = {version}", text)
     text = re.sub(r"(?m)^(answer_hours) = \d+", r"\1 = 48", text)
     if start:
         text = re.sub(r'(?m)^start = "[^"]*"', f'start = "{start}"', text, count=1)
-    for code, signer in keys.items():
+    for code, signer in (keys or {}).items():
         text = text.replace(pair.template.authorities[code].public, signer.public)
     return text.encode()
 
@@ -144,7 +145,7 @@ def test_it_counts_from_its_start_on(pair: Pair) -> None:
 def test_a_new_authority_takes_over_with_the_old_ones_signature(pair: Pair) -> None:
     code = pair.codes[0]
     fresh = SoftSigner.generate()
-    data = second(pair, **{code: fresh})  # type: ignore[arg-type]
+    data = second(pair, keys={code: fresh})
     dsse = envelope(pair, data, **{code: fresh})
     old = pair.template.authorities[code]
     for given in ([old], [fresh], [SoftSigner.generate()], []):
@@ -206,3 +207,22 @@ def test_a_file_of_an_adoption_that_was_never_entered_is_gone_at_the_next_openin
     node = pair.open(pair.codes[0])
     assert not stray.exists()
     assert f"agreement/{node.law.hash}" in files(node.folder / "served")
+
+
+def test_a_crash_before_any_act_on_disk_of_an_adoption_leaves_both_verifiers_content(pair: Pair) -> None:
+    """Adopted or not, what is served fits the register, and adopting again does the rest."""
+    data = second(pair)
+    dsse, code = envelope(pair, data), pair.codes[0]
+    for each in pair.codes:
+        pair.shut(each)
+
+    def check(folder: Path) -> None:
+        node = reopened(pair, folder, code)
+        if len(node.side.adopted) == 1:
+            node.adopt(data, dsse, [pair.template.authorities[code]])
+        assert len(node.side.adopted) == 2
+        assert not node.side.invalid
+        node.close()
+        assert verify_folders({code: folder / code}).faults == []
+
+    assert sweep(pair, lambda node: node.adopt(data, dsse, [pair.template.authorities[code]]), check, code) > 5

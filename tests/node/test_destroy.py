@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from entente.app import AREAS
 from entente.errors import EntenteError, FrozenError, RefusedError, StateError, UsageError
 from entente.keys import SoftSigner
 from entente.node.node import Node
@@ -18,9 +17,9 @@ from entente.node.order import Remark
 from entente.node.propose import Wish
 from entente.node.verify import verify_folders
 from entente.store.act_rows import BEGUN, DONE
-from lab.acts import crashed, derived, found_in, give_back, openable, ordered
+from lab.acts import crashed, derived, found_in, give_back, openable, ordered, reopened, sweep
 from lab.killing import load_script
-from lab.pair import Pair, answers, copy_of, in_process, put_back, revoke, sighted, unchanged
+from lab.pair import Pair, answers, copy_of, put_back, revoke, sighted, unchanged
 
 CANARY = b"canary-in-the-mine"
 PIECES = (CANARY, b"canary-in", b"in-the-mine")
@@ -45,6 +44,13 @@ def secret(pair: Pair) -> str:
 
 def people(pair: Pair, *names: str) -> list[tuple[str, SoftSigner]]:
     return [pair.of(pair.b, name) for name in names]
+
+
+def locked(node: Node, rid: str) -> list[bytes]:
+    """The bytes under which the keys of a release rest."""
+    record = node.keys.raw.execute("SELECT locked FROM record_key WHERE name = ?", [rid]).fetchall()
+    wrapped = node.keys.raw.execute("SELECT data FROM wrapped WHERE rid = ?", [rid]).fetchall()
+    return [bytes(row[0]) for row in (*record, *wrapped)]
 
 
 def backups(pair: Pair) -> list[Path]:
@@ -86,6 +92,9 @@ def test_an_order_to_destroy_leaves_no_byte_and_no_key_anywhere(either: Pair) ->
     assert found_in(either.a.folder, *PIECES)
     assert found_in(either.b.folder, *PIECES)
     assert openable(either.b, *old), "before, a backup's blob can be opened with the node's keys"
+    keys = [key for node in either.nodes.values() for key in locked(node, rid)]
+    assert len(keys) == 3, "a record key at each node, a wrapped one at the sender"
+    assert all(found_in(node.folder, *keys) for node in either.nodes.values())
     ordered(either, either.a, rid, "destroy")
     either.exchange()
     assert found_in(either.b.folder, *PIECES), "it waits for persons"
@@ -93,7 +102,7 @@ def test_an_order_to_destroy_leaves_no_byte_and_no_key_anywhere(either: Pair) ->
     either.exchange()
     ended(either, rid, "destroyed")
     for node in either.nodes.values():
-        assert not found_in(node.folder, *PIECES)
+        assert not found_in(node.folder, *PIECES, *keys)
         assert not openable(node, node.folder / "blobs", *old)
     order = either.a.side.releases[0].orders[0]
     assert [given.outcome for given in either.a.side.order_answers[order.idx]] == ["destroyed"]
@@ -292,33 +301,6 @@ def test_a_frozen_node_destroys_nothing(pair: Pair) -> None:
 # Crashes
 
 
-def sweep(pair: Pair, act: Callable[[Node], object], check: Callable[[Path], None], code: str) -> int:
-    """A crash before each act on disk of what `act` does at this node, then `check`; how many acts there are."""
-    for each in pair.codes:
-        pair.shut(each)
-    for left in range(1, 200):
-        folder = pair.folder.parent / f"crash-{left}"
-        shutil.copytree(pair.folder, folder)
-
-        def run(set_fuse: Callable[[int], None], folder: Path = folder, left: int = left) -> None:
-            node = reopened(pair, folder, code)
-            set_fuse(left)
-            act(node)
-            set_fuse(0)
-            node.close()
-
-        blown = crashed(folder / code, run)
-        check(folder)
-        shutil.rmtree(folder)
-        if not blown:
-            return left - 1
-    raise AssertionError("it never ends")
-
-
-def reopened(pair: Pair, folder: Path, code: str) -> Node:
-    return Node(folder / code, AREAS, in_process, clock=pair.clock)
-
-
 def test_a_crash_before_any_act_on_disk_is_finished_by_the_next_opening(pair: Pair) -> None:
     rid = release(pair)
     ordered(pair, pair.a, rid, "destroy")
@@ -393,3 +375,32 @@ def test_what_was_begun_and_can_no_longer_be_witnessed_waits_for_new_witnesses(p
     node.destroy(rid, anew)
     pair.exchange()
     ended(pair, rid, "destroyed")
+
+
+def test_an_order_that_crossed_the_end_is_answered_like_it(either: Pair) -> None:
+    rid = release(either)
+    either.b.destroy(rid)
+    ordered(either, either.a, rid, "destroy")
+    either.exchange()
+    ended(either, rid, "destroyed")
+    order = either.a.side.releases[0].orders[0]
+    assert [given.outcome for given in either.a.side.order_answers[order.idx]] == ["destroyed"]
+    assert not either.b.db.pending(either.b.logs[either.a.party])
+    verified(either)
+
+
+def test_what_never_came_is_not_given_back_but_answered_destroyed(either: Pair) -> None:
+    rid = either.release(either.a).rid
+    either.b.pull()
+    either.a.pull()
+    ordered(either, either.a, rid, "return")
+    either.a.served.delete(f"key/{rid}")
+    either.b.pull()
+    assert either.b.keys.key(rid) is None
+    with pytest.raises(StateError):
+        either.b.give_back(rid)
+    either.b.destroy(rid)
+    either.a.pull()
+    fact = either.a.side.release(rid)
+    assert fact is not None
+    assert either.a.state_of(fact) == "ended"

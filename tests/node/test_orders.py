@@ -15,7 +15,7 @@ from entente.node.order import Remark, order_body
 from entente.node.propose import Wish
 from entente.node.verify import verify_folders
 from entente.store.act_rows import BEGUN
-from lab.acts import SIGNERS, found_in, openable, ordered, prepared
+from lab.acts import SIGNERS, found_in, openable, ordered, prepared, reopened, sweep
 from lab.killing import load_script
 from lab.pair import Pair, files, sighted
 
@@ -230,3 +230,24 @@ def test_a_fault_before_any_step_of_the_erasure_is_finished_by_the_next_opening(
     assert node.db.source(source) is None
     assert not [row for row in node.db.erasures() if row.state == BEGUN]
     verified(pair)
+
+
+def test_a_crash_before_any_act_on_disk_is_finished_by_the_next_opening(pair: Pair) -> None:
+    rid, source = canary(pair)
+    pair.exchange()
+    act = prepared(pair, pair.a, "order", order_body(pair.a, rid, "destroy"), *SIGNERS)
+    code = pair.codes[0]
+
+    def check(folder: Path) -> None:
+        node = reopened(pair, folder, code)
+        if act.id not in node.side.acts:
+            assert node.keys.key(rid)
+            node.enter(act.id)
+        assert act.id in node.side.acts
+        assert node.db.source(source) is None
+        assert not node.db.begun_erasures()
+        assert not found_in(node.folder, CANARY)
+        node.close()
+        assert verify_folders({code: folder / code}).faults == []
+
+    assert sweep(pair, lambda node: node.enter(act.id), check, code) > 15

@@ -16,7 +16,7 @@ from stix_objects import as_bytes, indicator
 from entente.app import validate as validate_in_real_child
 from entente.crossing.seal import SEALED_CHUNK
 from entente.errors import PartnerError
-from entente.node import fetch, sandbox
+from entente.node import fetch, receive, sandbox
 from entente.node.import_ import Validate
 from entente.node.node import Node
 from entente.node.served import FolderTree

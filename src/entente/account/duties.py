@@ -45,7 +45,7 @@ class Duty(msgspec.Struct, frozen=True, omit_defaults=True):
 def duties(pair: Pair, laws: Mapping[str, SignedAgreement], at: str) -> tuple[Duty, ...]:
     """Every open duty of both parties at `at`, sorted by (kind, origin, idx, cause).
 
-    A retention is owed from the day it has passed; ask with a later `at` for what will come due.
+    What is held is owed back from its receipt, and due when its retention ends or an order says so.
     """
     books = _Books(pair, laws, at)
     found: list[Duty] = []
@@ -110,7 +110,7 @@ class _Books:
         )  # fmt: skip
 
     def ends(self, side: Side) -> Iterator[Duty]:
-        """What the partner of `side` received and must return or destroy: one duty a release, as it first fell due."""
+        """What the partner of `side` received and must return or destroy: one duty a release, as it first falls due."""
         other = self.pair.other(side.party)
         for fact in side.releases:
             if not held(fact, other.size) or not self._protected(self._law(fact)):
@@ -118,7 +118,7 @@ class _Books:
             received = next(given.at for given in fact.answers if given.outcome == "received")
             kept_until = _after(received, timedelta(days=fact.retain_days))
             causes = [(act.at, ORDERS[act.act], act.idx) for act in fact.orders if act.act in ORDERS]
-            if kept_until is not None and self.at >= kept_until:
+            if kept_until is not None:
                 causes.append((kept_until, "retention", fact.idx))
             if causes:
                 due, cause, idx = min(causes)

@@ -18,6 +18,7 @@ from entente.node.requests import pace
 from entente.node.verify import verify_folders
 from entente.node.worker import State, read_state
 from entente.place import last_demo
+from entente.store.act_rows import PREPARED
 from entente.store.sqlite import sqlite_version
 
 
@@ -109,7 +110,10 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             {"article": a, "area": built.get(a, ""), "strength": s, "words": w, "works": a in built}
             for a, (w, s) in law.statements.items()
         ]
+        begun = [row.rid for row in node.db.begun_erasures()]
+        waiting = sum(1 for act in node.db.acts() if act.state == PREPARED)
         value = {
+            "acts_waiting": waiting, "erasures_begun": begun,
             "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
             "requests": msgspec.to_builtins(measure),
             "frozen": node.frozen,
@@ -121,6 +125,9 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             for p, r in registers.items()
         ]
         lines.append(f"  the partner has cosigned {node.acknowledged()} of our entries")
+        if waiting:
+            lines.append(f"  {waiting} act(s) wait for signatures (`entente act list`)")
+        lines += [click.style(f"  NOT FULLY ERASED: {rid} (`entente destroy`)", fg="red") for rid in begun]
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
         median = "" if measure.hours_median is None else f", median {measure.hours_median} hours"

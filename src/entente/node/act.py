@@ -5,7 +5,7 @@ about the very body that would be entered.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -58,16 +58,26 @@ class Entered(msgspec.Struct, frozen=True):
     idx: int
 
 
-class _Asked(Judge):
-    """A judge that is told how many persons must sign instead of looking whether they did."""
+class _Told(Exception):  # noqa: N818 - no fault: it carries the answer out of the judge
+    """How many persons must sign."""
 
-    asked: Needed | None = None
+    def __init__(self, wanted: Needed) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
+class _Asked(Judge):
+    """A judge that tells how many persons must sign, before it changes anything."""
 
     def _by_persons(self, count: int, roles: Sequence[str] | None = None) -> None:
-        self.asked = Needed(count, None if roles is None else tuple(roles))
+        raise _Told(Needed(count, None if roles is None else tuple(roles)))
 
 
-_J = TypeVar("_J", bound=Judge)
+class _Unsigned(Judge):
+    """A judge that takes an act for signed."""
+
+    def _by_persons(self, count: int, roles: Sequence[str] | None = None) -> None:
+        del count, roles
 
 
 # What the fold would say
@@ -76,32 +86,49 @@ _J = TypeVar("_J", bound=Judge)
 def needed(node: Ledger, kind: str, body: Mapping[str, Any]) -> Needed:
     """Who must sign this act for it to be valid as our next entry.
 
-    Raises: FormatError if it is no such act; StateError if it would not be valid, whoever signed.
+    Raises: FormatError if it is no such act; StateError if it can be seen already that it would not be valid.
     """
-    judge = _judge(node, _Asked, kind, body)
-    if judge.asked is None:
-        raise UsageError(f"{kind} is no act of persons", remedy=f"Such are {', '.join(ACT_KINDS)}.")
-    return judge.asked
+    _check_kind(kind)
+    try:
+        _judge(node, _Asked, node.pair, kind, body)
+    except _Told as told:
+        return told.wanted
+    raise UsageError(f"nobody signs this {kind}")
+
+
+def check_signable(node: Ledger, kind: str, body: Mapping[str, Any]) -> None:
+    """Raise StateError unless this act, once enough have signed it, would be a valid next entry of ours."""
+    _check_kind(kind)
+    _judge(node, _Unsigned, _copied(node.pair), kind, body)
 
 
 def check_valid(node: Ledger, kind: str, body: Mapping[str, Any], sigs: Sequence[Sig] = ()) -> None:
     """Raise StateError unless this would be a valid next entry of ours, exactly as it stands."""
-    _judge(node, Judge, kind, body, sigs)
+    _judge(node, Judge, _copied(node.pair), kind, body, sigs=sigs)
 
 
-def _judge(node: Ledger, judging: type[_J], kind: str, body: Mapping[str, Any], sigs: Sequence[Sig] = ()) -> _J:
-    law = node.law
-    pair = msgspec.msgpack.decode(msgspec.msgpack.encode(node.pair), type=Pair, strict=False)
-    side = pair.sides[node.party]
+def _check_kind(kind: str) -> None:
+    if kind not in ACT_KINDS:
+        raise UsageError(f"{kind} is no act of persons", remedy=f"Such are {', '.join(ACT_KINDS)}.")
+
+
+def _copied(pair: Pair) -> Pair:
+    """The same facts, for a judge to change."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(pair), type=Pair, strict=False)
+
+
+def _judge(
+    node: Ledger, judging: type[Judge], pair: Pair, kind: str, body: Mapping[str, Any], *, sigs: Sequence[Sig] = ()
+) -> None:
+    """The judge has judged it as our next entry on these facts; StateError with its reason if it is not valid."""
+    law, side = node.law, pair.sides[node.party]
     entry = Entry(1, kind, node.now(), node.seen(), law.hash, dict(body), sorted(sigs, key=lambda sig: sig.by))
     encode(entry)
-    rules = Rules(node.laws, verify, None)
-    judge = judging(rules, pair, side, idx=side.size, entry=entry, law=law.law, act=_act_id(node, kind, body))
+    rules, act = Rules(node.laws, verify, None), _act_id(node, kind, body)
     try:
-        judge.run(parse_body(kind, entry.body))
+        judging(rules, pair, side, idx=side.size, entry=entry, law=law.law, act=act).run(parse_body(kind, entry.body))
     except NotValidError as fault:
         raise StateError(f"would not be a valid {kind} entry: {fault}") from None
-    return judge
 
 
 def _act_id(node: Ledger, kind: str, body: Mapping[str, Any]) -> str:
@@ -166,10 +193,9 @@ def prepare(
     `by` is who prepared it; `home` what this node is to know of it, and nobody else.
     Raises: FormatError, StateError as `needed`; nothing is kept then.
     """
-    if kind not in ACT_KINDS:
-        raise UsageError(f"{kind} is no act of persons", remedy=f"Such are {', '.join(ACT_KINDS)}.")
+    _check_kind(kind)
     whole = _read(kind, canonical({**body, "nonce": nonce()}))
-    needed(node, kind, whole)
+    check_signable(node, kind, whole)
     name, kept = _act_id(node, kind, whole), canonical(home or {})
     row = ActRow(name, kind, node.law.hash, canonical(whole), PREPARED, node.now(), by, kept)
     with node.db.transaction():

@@ -107,8 +107,9 @@ def ending(node: Ledger, fact: ReleaseFact, outcome: str) -> Ending:
     """
     if ENDS & {answer.outcome for answer in fact.answers}:
         raise StateError("it has ended already", place=fact.rid[:16])
-    orders = [o for o in fact.orders if o.act in ("return", "destroy") and not node.other_side.order_answers[o.idx]]
-    if orders and orders[-1].act == ORDERED[outcome]:
+    orders = [o for o in fact.orders if o.act in ORDERED.values() and not node.other_side.order_answers[o.idx]]
+    held = "received" in {answer.outcome for answer in fact.answers}  # what never came cannot go back
+    if orders and orders[-1].act == ORDERED[outcome] and (held or outcome == "returned"):
         verb = "give-back" if outcome == "destroyed" else "destroy"
         raise StateError(f"its originator ordered: {orders[-1].act}", place=fact.rid[:16], remedy=f"`entente {verb}`.")
     _check_open(node, fact, outcome)
@@ -206,27 +207,40 @@ def _witnessed(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signe
 # Both
 
 
-def settle(node: Ledger, *, news: bool) -> None:
+def settle(node: Ledger) -> None:
     """What was begun is done, and what the registers say has ended is nowhere here; what cannot be yet stays begun.
 
-    Called when the node is opened, and after each pull; the registers are looked through only if there is `news`.
+    Called when the node is opened, and after each pull.
     """
     if not node.trees or not node.may_sign():
         return
-    begun = node.db.erasures() if news else node.db.erasures(BEGUN)
-    known = {row.rid for row in begun}
-    gone = [fact for fact in _ended(node) if fact.rid not in known] if news else []
-    if gone:
-        with node.db.transaction():
-            for fact in gone:
-                ours = fact.rid in node.side.by_rid
-                intend(node, fact, sealed_copy(fact) if ours else held_copy(node, fact))
-                _note(node, fact.rid, BEGUN)
-        begun = node.db.erasures()
-    for row in begun:
-        if row.state == BEGUN:
-            with suppress(EntenteError):  # its witnesses' certificates ran out, say: persons see it in `status`
-                _finish(node, row)
+    sizes = node.side.size, node.other_side.size
+    if sizes != node.settled:
+        _intend_ended(node)
+    for row in node.db.begun_erasures():
+        with suppress(EntenteError):  # a witness's certificate ran out, say: `status` shows what is begun
+            _finish(node, row)
+    node.settled = sizes
+
+
+def _intend_ended(node: Ledger) -> None:
+    """What the registers say has ended is to be gone; an order that came after an end is answered like it."""
+    known = {row.rid for row in node.db.erasures()}
+    gone = [fact for fact in _ended(node) if fact.rid not in known]
+    late = [
+        (order.idx, given.outcome)
+        for fact in node.other_side.releases
+        for given in fact.answers
+        for order in fact.orders
+        if given.outcome in ENDS and order.act in ORDERED.values() and not node.other_side.order_answers[order.idx]
+    ]
+    with node.db.transaction():
+        for fact in gone:
+            ours = fact.rid in node.side.by_rid
+            intend(node, fact, sealed_copy(fact) if ours else held_copy(node, fact))
+            _note(node, fact.rid, BEGUN)
+        for idx, outcome in late:
+            node.db.set_outcome(node.logs[node.partner], idx, outcome, "it had ended before")
 
 
 def _ended(node: Ledger) -> Iterator[ReleaseFact]:

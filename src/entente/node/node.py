@@ -83,7 +83,7 @@ class Node(Ledger):
         self.partner_genesis = self.settings.partner_genesis
         self.areas = areas
         self.validate = validate
-        destroy.settle(self, news=True)
+        destroy.settle(self)
         if self.view.empty and self.trees:
             self.rebuild()
 
@@ -163,7 +163,7 @@ class Node(Ledger):
         finally:
             if tree is None:
                 own.close()
-        destroy.settle(self, news=done.entries > 0)
+        destroy.settle(self)
         return done
 
     def answer(self) -> int:
@@ -266,7 +266,9 @@ class Node(Ledger):
 
     def needed(self, kind: str, body: Mapping[str, Any]) -> act.Needed:
         """How many persons, in which roles, an act takes; raises what `prepare` would."""
-        return act.needed(self, kind, {**body, "nonce": "00" * 16})
+        whole = {**body, "nonce": "00" * 16}
+        act.check_signable(self, kind, whole)
+        return act.needed(self, kind, whole)
 
     def prepare(
         self, kind: str, body: Mapping[str, Any], *, by: str = "", home: Mapping[str, Any] | None = None

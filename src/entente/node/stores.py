@@ -61,6 +61,7 @@ class Stores(ABC):
         self.trees: dict[str, Tree] = {}
         self.logs: dict[str, int] = {}
         self.noted: set[str] = set()
+        self.settled: tuple[int, int] = (-1, -1)
         self._lock = Lock(folder, yields=yields)
         with ExitStack() as undo:  # a node that cannot be opened is left free to be opened
             undo.callback(self._lock.close)

@@ -31,7 +31,7 @@ _put_erasure = _erasure_upsert.on_conflict_do_update(
     set_={name: _erasure_upsert.excluded[name] for name in ("at", "state", "what", "answer")},
 )
 _erasures = select(t.erasure).order_by(t.erasure.c.at, t.erasure.c.rid)
-_erasures_in = _erasures.where(t.erasure.c.state == bindparam("b_state"))
+_begun = select(t.erasure).where(t.erasure.c.state == BEGUN).order_by(t.erasure.c.at, t.erasure.c.rid)
 _erasure = select(t.erasure).where(t.erasure.c.rid == bindparam("b_rid"))
 _erased = update(t.erasure).where(t.erasure.c.rid == bindparam("b_rid")).values(state=DONE)
 _drop_source = delete(t.source).where(t.source.c.id == bindparam("b_id"))
@@ -98,10 +98,13 @@ class ActRows(Database):
         """The erasure is intended; a later intent about the same release takes the place of an earlier one."""
         self.run(_put_erasure, **msgspec.structs.asdict(row))
 
-    def erasures(self, state: str = "") -> list[ErasureRow]:
-        """Every erasure (in this state), oldest first."""
-        rows = self.all(_erasures_in, b_state=state) if state else self.all(_erasures)
-        return [ErasureRow(*row) for row in rows]
+    def erasures(self) -> list[ErasureRow]:
+        """Every erasure, oldest first."""
+        return [ErasureRow(*row) for row in self.all(_erasures)]
+
+    def begun_erasures(self) -> list[ErasureRow]:
+        """Every erasure that is not done, oldest first."""
+        return [ErasureRow(*row) for row in self.all(_begun)]
 
     def erasure(self, rid: str) -> ErasureRow | None:
         """The erasure of one release."""
