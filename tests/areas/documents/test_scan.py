@@ -250,7 +250,9 @@ def test_an_archive_whose_directory_and_members_differ_is_refused() -> None:
     between = extra[: extra.index(b"PK\x01\x02")] + good
     longer = good + b"trailing"
     twice = archive({"a.txt": b"1", "A.TXT": b"2"})
-    for data in (renamed, between, longer, twice, good[:-30], good.replace(b"words", b"wordz", 1)):
+    changed = good.replace(b"words", b"wordz", 1)
+    lying = good[:14] + bytes(4) + good[18:]  # the header's checksum; the directory's is right
+    for data in (renamed, between, longer, twice, good[:-30], changed, lying):
         with pytest.raises(ActiveError):
             scanned(data)
     assert scanned(good)[0] == "application/zip"
