@@ -337,9 +337,14 @@ def test_text_is_cut_at_a_mib_and_holds_no_controls() -> None:
     assert found.startswith("호위 호위 호위")
 
 
-def test_a_pdf_that_no_parser_reads_has_no_text_and_is_no_less_a_pdf() -> None:
+def test_a_pdf_that_no_parser_reads_has_no_text_and_nothing_of_it_is_logged(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     for data in (b"%PDF-1.7\n", pdf()[:200], pdf().replace(b"/Pages 2 0 R", b"/Pages 1 0 R")):
         assert scanned(data) == ("application/pdf", "")
+    scanned(pdf().replace(b"/Type /Page ", b"/Secret Page "))
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
 
 
 def test_a_pdf_whose_text_takes_too_long_has_as_much_as_there_was_time_for() -> None:

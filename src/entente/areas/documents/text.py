@@ -1,6 +1,7 @@
 """Words of a document, for search only: at most a MiB, and none where they cannot be had in time."""
 
 import io
+import logging
 import re
 import signal
 from collections.abc import Iterator
@@ -63,6 +64,7 @@ def pdf_words(data: bytes, words: Words, *, seconds: float = SECONDS) -> None:
     """What a PDF's pages say is in `words`, as far as it can be had; a PDF that cannot be read adds none."""
     from pypdf import PdfReader  # noqa: PLC0415 - only the child process that reads a PDF pays for it
 
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)  # what it complains of quotes the document
     try:
         with _within(seconds):
             for number, page in enumerate(PdfReader(io.BytesIO(data)).pages):
