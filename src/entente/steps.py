@@ -44,7 +44,8 @@ class Demo(Telling):
         self.kept = 0
         self.result: dict[str, object] = {
             "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "owed": [], "refused": [],
-            "registers": {}, "releases": [], "returned": [], "same_answer": False, "seconds": self.seconds, "verified": {},
+            "registers": {}, "releases": [], "returned": [], "same_answer": False, "seconds": self.seconds,
+            "verified": {},
         }  # fmt: skip
         self.backup = folder / "backup-of-node.db"
         self.sides: dict[str, Side] = {}
@@ -264,6 +265,7 @@ class Demo(Telling):
                 caught = f"behind what {self.receiver.code} cosigned" if node.frozen else click.style("NOT", fg="red")
             stage.serve(self.sender.code)
             stage.level()
+            self.backup.unlink()
             with self.sender.at_desk() as node:
                 healed = "healed first" if not node.frozen else node.frozen
         colour = click.style(f"{self.sender.code:8s} ", fg=COLOURS[self.parties.index(self.sender.code)])

@@ -161,8 +161,8 @@ def ledger(tell: Telling, sender: Side, receiver: Side) -> list[Duty]:
             count = len({row.rid for row in rows if row.to == side.party})
             text += f", and {len(replies)} {_many('reply', len(replies))} to {count} {_many('request', count)}"
         gave[side.party] = text
-    tell.say(f"{'':26s}{sender.code + ' gave':13s}{receiver.code} gave")
-    tell.say(f"   {'objects received':22s} {gave[sender.code]:12s} {gave[receiver.code]}")
+    tell.say(f"{'':26s}{sender.code + ' gave':19s}{receiver.code} gave")
+    tell.say(f"   {'objects received':22s} {gave[sender.code]:18s} {gave[receiver.code]}")
     measure = pace(rows)
     if measure.hours_median is not None:
         tell.say(f"   {'asked to answered':22s} {measure.hours_median:g} h, by both registers")

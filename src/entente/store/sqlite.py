@@ -152,8 +152,9 @@ class Database:
     def copy_to(self, path: Path) -> None:
         """A whole and consistent copy of the file stands at `path`, where nothing may be yet; this one stays open."""
         try:
+            path.touch(mode=0o600, exist_ok=False)
             self.raw.execute("VACUUM INTO ?", (str(path),))
-        except sqlite.Error as fault:
+        except (sqlite.Error, OSError) as fault:
             raise StoreError(str(fault), place=str(path), remedy="Give a new name on a disk with room.") from None
 
     def wipe(self) -> None:
