@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from entente.app import AREAS
 from entente.commands.documents import requests_shown
@@ -13,6 +14,7 @@ from entente.commands.frame import FOLDER, default_node, finding_line, main, nod
 from entente.errors import UsageError
 from entente.node.node import Node
 from entente.node.report import find_folders
+from entente.node.requests import pace
 from entente.node.verify import verify_folders
 from entente.node.worker import State, read_state
 from entente.place import last_demo
@@ -96,6 +98,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
     with opened(place) as node:
         worker = read_state(place)
         law = node.law.law
+        measure = pace(node.asked())
         registers = {
             side.party: {"entries": side.size, "invalid": len(side.invalid), "releases": len(side.releases)}
             for side in node.pair.sides.values()
@@ -112,6 +115,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         value = {
             "acts_waiting": waiting, "erasures_begun": begun,
             "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
+            "requests": msgspec.to_builtins(measure),
             "frozen": node.frozen,
             "party": node.party, "registers": registers, "statements": statements, "worker": worker,
         }  # fmt: skip
@@ -126,6 +130,8 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         lines += [click.style(f"  NOT FULLY ERASED: {rid} (`entente destroy`)", fg="red") for rid in begun]
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
+        median = "" if measure.hours_median is None else f", median {measure.hours_median} hours"
+        lines.append(f"  {measure.requests} requests, {measure.answered} answered{median}")
         lines += _worker_lines(worker)
         lines += [
             f"  Art. {s['article']:6s} {s['strength']:10s} "
