@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stix_objects import bundle_of
 
 from entente.errors import EntenteError, FrozenError, RefusedError, StateError, UsageError
 from entente.keys import SoftSigner
@@ -17,9 +18,10 @@ from entente.node.order import Remark
 from entente.node.propose import Wish
 from entente.node.verify import verify_folders
 from entente.store.act_rows import BEGUN, DONE
+from entente.treaty.marking import MarkingMap
 from lab.acts import crashed, derived, found_in, give_back, openable, ordered, reopened, sweep
 from lab.killing import load_script
-from lab.pair import Pair, answers, copy_of, put_back, revoke, sighted, unchanged
+from lab.pair import AREA, Pair, answers, copy_of, put_back, revoke, sighted, unchanged
 
 CANARY = b"canary-in-the-mine"
 PIECES = (CANARY, b"canary-in", b"in-the-mine")
@@ -404,3 +406,40 @@ def test_what_never_came_is_not_given_back_but_answered_destroyed(either: Pair) 
     fact = either.a.side.release(rid)
     assert fact is not None
     assert either.a.state_of(fact) == "ended"
+
+
+def test_drafts_made_from_it_go_with_it(either: Pair) -> None:
+    rid = release(either)
+    node = either.b
+    draft = node.propose(rid, Wish(f"{node.party}/rao")).rid
+    assert set(node.ending(rid, "destroyed").what.keys) == {rid, draft}
+    node.destroy(rid)
+    assert not openable(node, node.folder / "blobs")
+    row = node.db.draft(draft)
+    assert row is not None
+    assert row.state == "drafted"
+    with pytest.raises(EntenteError):
+        either.approve(node, draft, "nair")
+
+
+def test_a_withdrawn_release_made_from_it_goes_with_it_and_so_does_its_import(either: Pair) -> None:
+    rid = release(either)
+    node = either.b
+    map_id = node.sign_map(MarkingMap(node.law.hash, AREA, (), either.marking(node)), [either.of(node, "iyer")])
+    data = bundle_of(*sighted(word=f"more on {CANARY.decode()}", first=20))
+    source = node.import_file(AREA, data, place="made", map_id=map_id).source
+    own = node.propose(source, Wish(f"{node.party}/rao", parents=(rid,))).rid
+    either.approve(node, own, "nair")
+    if (node.law.law.areas[AREA].approvals or 0) > 1:
+        either.approve(node, own, "iyer", "security")
+    node.dispatch([own])
+    either.exchange()
+    with pytest.raises(StateError, match="live"):
+        node.destroy(rid)
+    ordered(either, node, own, "withdraw")
+    assert node.ending(rid, "destroyed").what.sources == (source,)
+    node.destroy(rid)
+    assert not found_in(node.folder, *PIECES)
+    assert not openable(node, node.folder / "blobs")
+    either.exchange()
+    verified(either)

@@ -1,7 +1,7 @@
 """Acts of persons: orders, suspension and end, standing approvals; each signed by as many as the agreement asks.
 
 Without --yes a verb shows what would be entered and how many must sign. With it the act is prepared, signed by those
-named, and entered if they are enough; else it waits, and others sign and enter it with `entente act`.
+named, and entered if they are enough; else it waits, and others sign it (`entente act sign`) and enter it.
 """
 
 from collections.abc import Callable, Mapping

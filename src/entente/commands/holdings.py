@@ -50,11 +50,15 @@ def _end(
 ) -> None:  # fmt: skip
     with opened(folder) as node:
         found = node.ending(which, outcome)
-        value = {"entry": None, "outcome": outcome, "rid": found.rid, "witnesses": found.witnesses}
+        made = [place for place in found.what.places if place != found.rid]
+        value = {
+            "entry": None, "made_from_it": made, "outcome": outcome, "rid": found.rid, "witnesses": found.witnesses,
+        }  # fmt: skip
         if not yes:
             takes = f"it takes {found.witnesses} witness(es)" if found.witnesses else "it takes no witness"
             text = f"{found.rid}: its key, objects and blob would be erased here for good, and answered {outcome}"
-            show(as_json, value, f"{text}\n{takes}; nothing was done; add --yes")
+            more = [f"with it what was made from it here: {place[:16]}" for place in made]
+            show(as_json, value, "\n".join([text, *more, f"{takes}; nothing was done; add --yes"]))
             return
         signers = signers_of(node, handles, passwords)
         idx = node.destroy(which, signers) if outcome == "destroyed" else node.give_back(which, signers)

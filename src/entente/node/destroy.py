@@ -22,7 +22,9 @@ from entente.node import act, copies
 from entente.node.held import PACK
 from entente.node.ledger import Draft, Ledger
 from entente.store.act_rows import BEGUN, ErasureRow
+from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse, read_own
+from entente.treaty.approval import Core
 
 ENDS = frozenset({"destroyed", "returned"})
 ORDERED = {"destroyed": "return", "returned": "destroy"}  # outcome: the order that it would disobey
@@ -38,12 +40,13 @@ class What(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How a release of the partner's ends here: the answer's body without witnesses, and how many of them it takes."""
+    """How a release of the partner's ends here: the answer's body without witnesses, how many it takes, what goes."""
 
     rid: str
     outcome: str
     body: dict[str, Any]
     witnesses: int
+    what: What
 
 
 # What is to be gone
@@ -55,10 +58,40 @@ def sealed_copy(fact: ReleaseFact) -> What:
 
 
 def held_copy(node: Ledger, fact: ReleaseFact) -> What:
-    """What is held of a release of the partner's, and what of ours has the same bytes: returns of it, and drafts."""
-    same = [draft for draft in node.db.drafts() if draft.source == fact.rid]
-    rids = (fact.rid, *(draft.rid for draft in same))
-    return What(rids, (fact.blob, *(draft.blob for draft in same)), rids)
+    """What is held of a release of the partner's, and what was made from it here and does not stand for itself.
+
+    Those are drafts, and releases that went back, were withdrawn or have ended; with the imports that they were drawn
+    from, if nothing else draws on these.
+    """
+    name = fact.rid.encode()
+    drafts = node.db.drafts()
+    made = [
+        draft
+        for draft in drafts
+        if draft.source == fact.rid or (name in draft.core and fact.rid in read_own(draft.core, Core).ancestors)
+    ]
+    gone = {draft.rid: draft for draft in made if _is_over(node, draft)}
+    kept = {draft.source for draft in drafts if draft.rid not in gone and _draws(node, draft)}
+    found = [node.db.source(place) for place in sorted({draft.source for draft in gone.values()} - kept)]
+    sources = [source for source in found if source is not None]
+    rids, places = (fact.rid, *gone), tuple(source.id for source in sources)
+    return What(
+        (*rids, *(PACK + place for place in places)),
+        (fact.blob, *(draft.blob for draft in gone.values()), *(source.blob for source in sources)),
+        (*rids, *places),
+        places,
+    )
+
+
+def _is_over(node: Ledger, draft: DraftRow) -> bool:
+    """Whether a draft made from something of the partner's stands no more: never left, went back, or ended."""
+    own = node.side.release(draft.rid)
+    return own is None or own.marking.originator == node.partner or not _is_live(node.side, own)
+
+
+def _draws(node: Ledger, draft: DraftRow) -> bool:
+    """Whether a draft still needs the import it was drawn from."""
+    return draft.state != "dispatched" or _is_live(node.side, node.side.release(draft.rid))
 
 
 def with_import(node: Ledger, fact: ReleaseFact) -> What:
@@ -71,7 +104,7 @@ def with_import(node: Ledger, fact: ReleaseFact) -> What:
     if source is None:
         return what
     others = [other for other in node.db.drafts() if other.source == source.id and other.rid != fact.rid]
-    if any(other.state != "dispatched" or _is_live(node.side, node.side.release(other.rid)) for other in others):
+    if any(_draws(node, other) for other in others):
         return what
     return What(
         (*what.keys, PACK + source.id), (*what.blobs, source.blob), (*what.places, source.id), sources=(source.id,)
@@ -126,8 +159,8 @@ def ending(node: Ledger, fact: ReleaseFact, outcome: str) -> Ending:
     except StateError as fault:
         if "persons signed" not in fault.detail:
             raise
-        return Ending(fact.rid, outcome, body, node.law.law.acts.signers.witnesses)
-    return Ending(fact.rid, outcome, body, 0)
+        return Ending(fact.rid, outcome, body, node.law.law.acts.signers.witnesses, held_copy(node, fact))
+    return Ending(fact.rid, outcome, body, 0, held_copy(node, fact))
 
 
 def _check_open(node: Ledger, fact: ReleaseFact, outcome: str) -> None:
@@ -183,7 +216,7 @@ def end(node: Ledger, found: Ending, witnesses: Sequence[tuple[str, Signer]]) ->
     except StateError as fault:
         raise RefusedError(fault.detail, place=found.rid[:16], remedy="Ask certified persons to witness it.") from None
     with node.db.transaction():
-        intend(node, fact, held_copy(node, fact), body)
+        intend(node, fact, found.what, body)
         _note(node, found.rid, BEGUN)
     finish(node, found.rid)
     return fact.answers[-1].idx
@@ -298,6 +331,10 @@ def _done(node: Ledger, row: ErasureRow, what: What, body: dict[str, Any] | None
     node.db.set_erased(row.rid)
     for source in what.sources:
         node.db.drop_source(source)
+    for name in what.keys:
+        draft = node.db.draft(name)
+        if draft is not None and draft.state != "dispatched":
+            node.db.set_draft(name, "drafted")  # it can leave no more
     log_id = node.logs[node.partner]
     if body is not None:
         covered = [i for first, last in body["re"]["spans"] for i in node.other_side.rank2_between(first, last)]
