@@ -1,6 +1,7 @@
 """The command line: every verb of a node, with --json for scripts."""
 
 from entente.commands import (
+    accounts,
     acts,
     agreements,
     documents,
@@ -13,7 +14,7 @@ from entente.commands import (
 )
 from entente.commands.frame import main
 
-VERBS = (setting_up, running, agreements, releases, documents, acts, holdings, statements, questions)
+VERBS = (setting_up, running, agreements, releases, documents, acts, holdings, statements, accounts, questions)
 __all__ = ["VERBS", "main"]
 
 if __name__ == "__main__":

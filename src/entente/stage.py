@@ -4,11 +4,13 @@ The demo itself is then a person at the keyboard: it opens a node for as long as
 process gives way. What a process is at, it says in its `worker.json`.
 """
 
+import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -98,6 +100,26 @@ class Stage:
         """The process of one party is up and listens; its node must be closed here."""
         server = self.servers[code] = Server(self.sides[code].node.folder, self.folder / f"serve-{code}.log")
         server.wait(lambda state: bool(state.listening), "listen")
+
+    @contextmanager
+    def away(self, code: str) -> Iterator[Callable[[Path], None]]:
+        """The process of one party is down, and its node.db can be swapped for another; in the end it is as it was."""
+        place, kept = self.sides[code].node.folder / "node.db", self.folder / "kept-node.db"
+
+        def swap(other: Path) -> None:
+            for name in (f"{place}-wal", f"{place}-shm"):
+                Path(name).unlink(missing_ok=True)
+            shutil.copyfile(other, place)
+
+        self.servers[code].stop()
+        shutil.copyfile(place, kept)
+        try:
+            yield swap
+        finally:
+            self.servers[code].stop()
+            swap(kept)
+            kept.unlink()
+        self.serve(code)
 
     def meet(self, fault: Fault) -> None:
         """The receiver's connection is broken off, and the next one meets the fault."""

@@ -21,9 +21,10 @@ from entente.node.report import Report
 from entente.node.verify import verify_folders
 from entente.node.why import digest_of, sha256_hex
 from entente.stage import Stage
-from entente.telling import WORDS, Telling, short_sha, width
+from entente.telling import COLOURS, WORDS, Telling, short_sha, width
 from entente.treaty.agreement import holes, parse_agreement
 from entente.treaty.record import Record
+from entente.way_back import WayBack, approvers, ledger
 
 ROOT = Path(__file__).parents[2]
 SHOWN_REFUSALS = 6
@@ -42,9 +43,11 @@ class Demo(Telling):
         self.objects = {"crossed": 0, "imported": 0, "quarantined": 0, "refused": 0}
         self.kept = 0
         self.result: dict[str, object] = {
-            "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "refused": [],
-            "registers": {}, "releases": [], "same_answer": False, "seconds": self.seconds, "verified": {},
+            "bytes": 0, "digest_received": "", "digest_sent": "", "objects": self.objects, "owed": [], "refused": [],
+            "registers": {}, "releases": [], "returned": [], "same_answer": False, "seconds": self.seconds,
+            "verified": {},
         }  # fmt: skip
+        self.backup = folder / "backup-of-node.db"
         self.sides: dict[str, Side] = {}
         self.stage: Stage | None = None
 
@@ -180,14 +183,11 @@ class Demo(Telling):
     def approve(self, draft: Proposal) -> bool:
         """Enough persons signed exactly these bytes; the author was turned away."""
         side = self.sender
-        author, *others = side.people
-        wanted = side.node.law.law.areas[draft.core.area].approvals or 1
-        roles = side.node.law.law.areas[draft.core.area].roles or ()
-        signing = others[: max(wanted, len(roles))]
-        for person in signing:
-            role = next((role for role in person.roles if role in roles), person.roles[0])
+        author = side.people[0]
+        signing = approvers(side, side.node.law.law, draft.core.area)
+        for person, role in signing:
             side.node.approve(draft.rid, f"{side.code}/{person.user}", role, side.signer(person))
-        signed = " and ".join(person.user.capitalize() for person in signing)
+        signed = " and ".join(person.user.capitalize() for person, _ in signing)
         self.line(
             4,
             "approve",
@@ -206,7 +206,8 @@ class Demo(Telling):
     # 5 to 7: dispatch, pull, answer
 
     def dispatch(self, draft: Proposal) -> None:
-        """The release stands in the sender's register."""
+        """The release stands in the sender's register; a backup from before it is kept for step 9."""
+        self.sender.node.db.copy_to(self.backup)
         (done,) = self.sender.node.dispatch([draft.rid])
         words = f"sealed for {self.receiver.code}, entered as no. {done.idx + 1} of {self.sender.code}'s register"
         self.line(5, "dispatch", self.sender.code, f"release {done.number}: {words}")
@@ -258,6 +259,17 @@ class Demo(Telling):
         self.line(
             9, "attack", self.receiver.code, f"one bit flipped on the wire    caught: {caught}; dropped, fetched again"
         )
+        with stage.away(self.sender.code) as swap:  # the process is down; what it had comes back when this is over
+            swap(self.backup)
+            with self.sender.at_desk() as node:
+                caught = f"behind what {self.receiver.code} cosigned" if node.frozen else click.style("NOT", fg="red")
+            stage.serve(self.sender.code)
+            stage.level()
+            self.backup.unlink()
+            with self.sender.at_desk() as node:
+                healed = "healed first" if not node.frozen else node.frozen
+        colour = click.style(f"{self.sender.code:8s} ", fg=COLOURS[self.parties.index(self.sender.code)])
+        self.say(f"{'':13s}{colour}restored from an old backup    caught: {caught}; {healed}")
 
     def account(self) -> None:
         """Both nodes' accounts at one cut, and both verifiers' word."""
@@ -268,8 +280,7 @@ class Demo(Telling):
             theirs = node.reconcile(mine.cut, mine.at)
         same = mine.text == theirs.text
         self.result["same_answer"] = same
-        self.say(f"{'':26s}{self.sender.code} gave")
-        self.say(f"   {'objects received':22s} {self.objects['crossed']:,} of {self.kept:,}")
+        self.result["owed"] = msgspec.to_builtins(ledger(self, self.sender, self.receiver))
         words = "same answer at both nodes, byte for byte" if same else click.style("the two accounts DIFFER", fg="red")
         self.say(f"   {words:79s}{short_sha(mine.sha256)}")
         report = verify_folders({code: self.folder / code for code in self.sides})
@@ -320,6 +331,10 @@ class Demo(Telling):
         draft = self.at_the_desk()
         if draft is not None and self.stage is not None:
             self.cross(self.stage, draft)
+            with self.step("return"):
+                back = WayBack(self, self.stage, self.sender, self.receiver)
+                back.run(draft.rid)
+                self.result["returned"] = back.returned
             with self.step("attack"):
                 self.attack(self.stage)
         with self.step("verify"):

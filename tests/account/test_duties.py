@@ -88,12 +88,13 @@ def test_rule_21_counts_the_hours_by_which_the_oldest_answer_is_overdue(sample: 
 # Return or destroy
 
 
-def test_what_is_kept_beyond_its_days_must_go(scene: Scene) -> None:
+def test_what_is_held_is_owed_back_from_its_receipt_and_overdue_after_its_days(scene: Scene) -> None:
     one, two = scene.one, scene.two
     rid = scene.received(one, retain_days=3)
     end = later(scene.at, 3 * DAY)
-    assert scene.owed("return_or_destroy", later(end, -1)) == []
+    (before,) = scene.owed("return_or_destroy", later(end, -1))
     (duty,) = scene.owed("return_or_destroy", end)
+    assert (before.due, before.overdue) == (end, False)
     assert (duty.cause, duty.owed_by, duty.owed_to, duty.rid, duty.due) == ("retention", two, one, rid, end)
     assert duty.article == scene.law.rules.decide["retention"]
     assert duty.overdue

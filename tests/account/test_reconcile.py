@@ -101,14 +101,13 @@ def test_a_derivative_counts_at_the_level_that_it_was_raised_to(scene: Scene) ->
 
 def test_the_duties_in_it_are_those_of_the_time_it_is_drawn_for(scene: Scene) -> None:
     rid = scene.received(scene.one, retain_days=2)
-    owed = duties(scene.pair, scene.laws, scene.at)
-    assert owed == ()
-    for at in (scene.at, later(scene.at, 2 * DAY)):
+    for at, overdue in ((scene.at, False), (later(scene.at, 2 * DAY), True)):
         owed = duties(scene.pair, scene.laws, at)
         shown = of(lines_of(scene.account(at)), "duty")
-        assert [line["duty"] for line in shown] == [duty.kind for duty in owed]
-        assert [line.get("rid") for line in shown] == [duty.rid for duty in owed]
-    assert [duty.rid for duty in owed] == [rid]
+        assert [(line["duty"], line["rid"], line["overdue"]) for line in shown] == [
+            (duty.kind, duty.rid, duty.overdue) for duty in owed
+        ]
+        assert [(duty.rid, duty.overdue) for duty in owed] == [(rid, overdue)]
 
 
 def test_both_sides_words_stand_under_their_codes(scene: Scene) -> None:

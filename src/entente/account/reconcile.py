@@ -69,8 +69,20 @@ def _seen(data: bytes, other: str, roots: Roots) -> int:
     return seen.size if roots(other, seen.size) == seen.root else 0
 
 
-def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str, laws: Mapping[str, SignedAgreement]) -> bytes:
-    """The lines for a fold that holds exactly the cut; the last line is their SHA-256."""
+def reconcile(
+    pair: Pair,
+    roots: dict[str, str],
+    agreement: str,
+    at: str,
+    laws: Mapping[str, SignedAgreement],
+    *,
+    since: Mapping[str, int] | None = None,
+) -> bytes:
+    """The lines for a fold that holds exactly the cut; the last line is their SHA-256.
+
+    With `since` (entries of each register), a second set of totals counts what was released after that, as it stands
+    at the cut.
+    """
     sides = list(pair.sides.values())
     header = {
         "agreement": agreement,
@@ -80,7 +92,10 @@ def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str, laws: 
         "roots": [roots[side.party] for side in sides],
         "sizes": [side.size for side in sides],
     }
-    releases, totals = _releases(pair, laws)
+    releases, totals = _releases(pair, laws, {})
+    if since is not None:
+        header["since"] = [since[side.party] for side in sides]
+        totals += [{**total, "kind": "since"} for total in _releases(pair, laws, since)[1]]
     rows = [*releases, *_duties(pair, laws, at), *_statements(pair), *_cases(pair), *_standings(pair, at)]
     rows += [
         {"kind": "invalid", "origin": side.origin, "idx": bad.idx, "reason": bad.reason}
@@ -93,14 +108,19 @@ def reconcile(pair: Pair, roots: dict[str, str], agreement: str, at: str, laws: 
     return text + canonical({"kind": "sha256", "sha256": hashlib.sha256(text).hexdigest()}) + b"\n"
 
 
-def _releases(pair: Pair, laws: Mapping[str, SignedAgreement]) -> tuple[list[Row], list[Row]]:
-    """Each release at its current marking, and the totals by direction, area and level: every record in one state."""
+def _releases(pair: Pair, laws: Mapping[str, SignedAgreement], since: Mapping[str, int]) -> tuple[list[Row], list[Row]]:
+    """Each release (from an index on) at its current marking, and the totals by direction, area and level.
+
+    In the totals every record counts once, in one state.
+    """
     cascade = Cascade(pair, pair.sizes, laws)
     rows: list[Row] = []
     totals: dict[tuple[str, str, str], dict[str, int]] = {}
     for side in pair.sides.values():
         other = pair.other(side.party)
         for fact in side.releases:
+            if fact.idx < since.get(side.party, 0):
+                continue
             state, current = release_state(fact, side.size, other.size), cascade.of(side, fact)
             level = current.marking.level
             row: Row = {"kind": "release", "origin": side.origin, "idx": fact.idx}

@@ -51,7 +51,9 @@ def _proposed(node: Node, done: Proposed, author: str) -> str:
 @main.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("--area", required=True, help="The area of the agreement it is about.")
-@click.option("--priority", type=click.Choice(get_args(Priority)), default="routine", show_default=True)
+@click.option(
+    "--priority", type=click.Choice(get_args(Priority)), default="routine", show_default=True, help="How soon."
+)
 @click.option("--wanted-by", default="", help="YYYY-MM-DDTHH:MMZ.")
 @click.option("--author", required=True, help="Handle of who asks.")
 @click.option("--map", "map_id", required=True, help="The marking map that gives its marking.")
@@ -77,7 +79,7 @@ def request(
 
 @main.command()
 @click.argument("rid")
-@click.option("--state", type=click.Choice(get_args(ReplyState)), required=True)
+@click.option("--state", type=click.Choice(get_args(ReplyState)), required=True, help="What became of it.")
 @click.option("--rid", "rids", multiple=True, help="A release of ours that answers it; may be repeated.")
 @click.option("--reason", type=click.Choice(get_args(Reason)), help="A class; wanted with the state `refused`.")
 @click.option("--author", required=True, help="Handle of who replies.")
@@ -112,7 +114,7 @@ def document() -> None:
 @click.argument("path", type=FILE)
 @click.option("--title", "titles", multiple=True, required=True, help="en=words; may be repeated.")
 @click.option("--language", required=True, help="Its language (BCP 47); zxx if it holds no words.")
-@click.option("--kind", type=click.Choice(get_args(Kind)), required=True)
+@click.option("--kind", type=click.Choice(get_args(Kind)), required=True, help="What it is; a type may be withheld.")
 @click.option("--written-by", default="", help="Who made the document, as it is to be shown.")
 @click.option("--date", "day", default="", help="The document's date: YYYY-MM-DD.")
 @click.option("--label", default="", help="The foreign marking it bears; a row of the marking map must name it.")

@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from entente.app import AREAS
+from entente.commands.accounts import duties_shown, owed, owed_lines
 from entente.commands.documents import requests_shown
 from entente.commands.frame import FOLDER, default_node, finding_line, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
 from entente.node.report import find_folders
+from entente.node.requests import pace
 from entente.node.verify import verify_folders
 from entente.node.worker import State, read_state
 from entente.place import last_demo
@@ -47,12 +50,20 @@ def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> 
     show(as_json, found, "\n".join(lines))
 
 
+LISTS = ["releases", "drafts", "imports", "inbox", "requests", "duties"]
+
+
 @main.command("list")
-@click.argument("what", type=click.Choice(["releases", "drafts", "imports", "inbox", "requests"]), default="releases")
+@click.argument(
+    "what", type=click.Choice(["releases", "drafts", "imports", "inbox", "requests", "duties"]), default="releases"
+)
 @node_verb
 def list_(what: str, folder: Path | None, *, as_json: bool) -> None:
-    """List releases (both ways), drafts, imports, the inbox, or requests with their replies."""
+    """List releases (both ways), drafts, imports, the inbox, requests with their replies, or what is owed."""
     with opened(folder) as node:
+        if what == "duties":
+            show(as_json, *duties_shown(node, ""))
+            return
         if what == "requests":
             show(as_json, *requests_shown(node))
             return
@@ -96,6 +107,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
     with opened(place) as node:
         worker = read_state(place)
         law = node.law.law
+        measure = pace(node.asked())
         registers = {
             side.party: {"entries": side.size, "invalid": len(side.invalid), "releases": len(side.releases)}
             for side in node.pair.sides.values()
@@ -110,8 +122,9 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         begun = [row.rid for row in node.db.begun_erasures()]
         waiting = sum(1 for act in node.db.acts() if act.state == PREPARED)
         value = {
-            "acts_waiting": waiting, "erasures_begun": begun,
+            "owed": owed(node), "acts_waiting": waiting, "erasures_begun": begun,
             "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
+            "requests": msgspec.to_builtins(measure),
             "frozen": node.frozen,
             "party": node.party, "registers": registers, "statements": statements, "worker": worker,
         }  # fmt: skip
@@ -126,6 +139,9 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         lines += [click.style(f"  NOT FULLY ERASED: {rid} (`entente destroy`)", fg="red") for rid in begun]
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
+        median = "" if measure.hours_median is None else f", median {measure.hours_median} hours"
+        lines.append(f"  {measure.requests} requests, {measure.answered} answered{median}")
+        lines += owed_lines(node)
         lines += _worker_lines(worker)
         lines += [
             f"  Art. {s['article']:6s} {s['strength']:10s} "
@@ -171,21 +187,6 @@ def verify(folder: Path | None, given: Path | None, *, as_json: bool) -> None:
     show(as_json, {"faults": faults, "registers": report.registers, "verified": report.summary()}, "\n".join(lines))
     if faults:
         sys.exit(3)
-
-
-@main.command()
-@click.option("--cut", default="", help="A:B, entries of each register. Default: the largest cut both have cosigned.")
-@click.option("--at", default="", help="The time it is drawn for. Default: the latest within the cut.")
-@node_verb
-def reconcile(cut: str, at: str, folder: Path | None, *, as_json: bool) -> None:
-    """What both registers add up to at a cut: the same bytes on both nodes."""
-    with opened(folder) as node:
-        found = node.reconcile(cut, at)
-    if as_json:
-        show(as_json, {"at": found.at, "cut": found.cut, "sha256": found.sha256}, "")
-        return
-    click.echo(f"# the partner gets the same with: entente reconcile --cut {found.cut} --at {found.at}", err=True)
-    click.echo(found.text.decode(), nl=False)
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """The account of both registers at one cut, drawn by either node to the same bytes."""
 
 from collections.abc import Mapping, Sequence
+from datetime import MAXYEAR
 
 import msgspec
 
@@ -12,6 +13,7 @@ from entente.node.ledger import Ledger
 from entente.register.entry import parse_entry
 from entente.strict import parse_time, read_own
 
+FIRST_YEAR = 1970
 Entries = Mapping[str, Sequence[bytes]]
 
 
@@ -22,6 +24,29 @@ class Account(msgspec.Struct, frozen=True):
     at: str
     text: bytes
     sha256: str
+
+
+def draw_year(node: Ledger, year: int) -> Account:
+    """The account of a year, the same bytes on both nodes: at its end, with totals of what was released within it.
+
+    What counts are the entries before the first one of the next year, as far as both have cosigned them; duties are
+    those of the year's last moment. Raises: UsageError for a year before 1970 or after 9998.
+    """
+    if not FIRST_YEAR <= year < MAXYEAR:
+        raise UsageError(f"{year} is no year to account for", remedy=f"Give one from {FIRST_YEAR} on.")
+    order = list(node.pair.sides)
+    entries = {party: node.db.entries(node.logs[party]) for party in order}
+    begin, end = (f"{number:04d}-01-01T00:00Z" for number in (year, year + 1))
+    before = {party: _first_at(entries[party], begin) for party in order}
+    limits = {party: min(size, _first_at(entries[party], end)) for party, size in _limits(node).items()}
+    sizes = closed_cut(entries, limits, node.root_at).sizes
+    since = {party: min(before[party], sizes[party]) for party in order}
+    return _drawn(node, {party: entries[party][: sizes[party]] for party in order}, end, since)
+
+
+def _first_at(entries: Sequence[bytes], moment: str) -> int:
+    """The index of the first entry at or after a moment, or how many there are."""
+    return next((idx for idx, data in enumerate(entries) if _at(data) >= moment), len(entries))
 
 
 def draw(node: Ledger, cut: str = "", at: str = "") -> Account:
@@ -39,14 +64,18 @@ def draw(node: Ledger, cut: str = "", at: str = "") -> Account:
     order = list(node.pair.sides)
     entries = {party: node.db.entries(node.logs[party]) for party in order}
     sizes = _parse_cut(cut, order, entries).sizes if cut else closed_cut(entries, _limits(node), node.root_at).sizes
-    pair = new_pair(node.law.law)
     part = {party: entries[party][: sizes[party]] for party in order}
+    return _drawn(node, part, at or max((_at(data) for found in part.values() for data in found), default=""), None)
+
+
+def _drawn(node: Ledger, part: Entries, at: str, since: Mapping[str, int] | None) -> Account:
+    """The account of exactly these entries of both registers."""
+    pair = new_pair(node.law.law)
     Fold(pair, node.laws, node.root_at, verify).extend(part)
-    moment = at or max((_at(data) for found in part.values() for data in found), default="")
-    roots = {party: node.root_at(party, sizes[party]) or EMPTY_ROOT for party in order}
-    text = reconcile(pair, roots, node.law.hash, moment, node.laws)
+    roots = {party: node.root_at(party, len(found)) or EMPTY_ROOT for party, found in part.items()}
+    text = reconcile(pair, roots, node.law.hash, at, node.laws, since=since)
     digest = read_own(text.rstrip(b"\n").rpartition(b"\n")[2], dict[str, str])["sha256"]
-    return Account(":".join(str(sizes[party]) for party in order), moment, text, digest)
+    return Account(":".join(str(len(found)) for found in part.values()), at, text, digest)
 
 
 def _limits(node: Ledger) -> dict[str, int]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from entente.account.duties import Duty, duties
+from entente.account.incidents import Case, Reached, blast_radius, cases
 from entente.account.state import ReleaseFact
 from entente.errors import KeyUnavailableError, StoreError, UsageError
 from entente.keys import Signer, SoftSigner, key_id
@@ -332,6 +334,18 @@ class Node(Ledger):
     def reconcile(self, cut: str = "", at: str = "") -> account.Account:
         """The account at a cut `A:B`, the same bytes on both nodes; UsageError if it is not one this node can draw."""
         return account.draw(self, cut, at)
+
+    def reconcile_year(self, year: int) -> account.Account:
+        """The account of one year, the same bytes on both nodes."""
+        return account.draw_year(self, year)
+
+    def duties(self, at: str = "") -> tuple[Duty, ...]:
+        """Every open duty of both parties at a time, by default now."""
+        return duties(self.pair, self.laws, at or self.now())
+
+    def incidents(self) -> list[tuple[Case, tuple[Reached, ...]]]:
+        """Every incident of either party with all that it reaches: the releases named and what derives from them."""
+        return [(case, blast_radius(self.pair, self.laws, case.releases)) for case in cases(self.pair)]
 
 
 def read_passphrase(folder: Path) -> bytes:

@@ -149,6 +149,14 @@ class Database:
         except sqlite.Error as fault:
             raise StoreError(str(fault), place=str(self.path)) from None
 
+    def copy_to(self, path: Path) -> None:
+        """A whole and consistent copy of the file stands at `path`, where nothing may be yet; this one stays open."""
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+            self.raw.execute("VACUUM INTO ?", (str(path),))
+        except (sqlite.Error, OSError) as fault:
+            raise StoreError(str(fault), place=str(path), remedy="Give a new name on a disk with room.") from None
+
     def wipe(self) -> None:
         """Empty the write-ahead log, so that what was deleted is in no file."""
         self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

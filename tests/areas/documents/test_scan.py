@@ -54,6 +54,24 @@ def encrypted() -> bytes:
     return bytes(data)
 
 
+def linked() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        link = zipfile.ZipInfo("harmless.txt")
+        link.external_attr = 0o120777 << 16
+        made.writestr(link, "/etc/passwd")
+    return out.getvalue()
+
+
+def archive_with_extra(kind: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        member = zipfile.ZipInfo("harmless.txt")
+        member.extra = struct.pack("<2H", 0xCAFE, 0) + struct.pack("<2H", kind, 7) + b"run.bat"
+        made.writestr(member, "words")
+    return out.getvalue()
+
+
 def typed(kind: str) -> dict[str, bytes]:
     override = f'<Override PartName="/x" ContentType="{kind}"/>'
     return {"[Content_Types].xml": f'<Types xmlns="{CONTENT}">{override}</Types>'.encode()}
@@ -98,6 +116,8 @@ BAD = {
     "word with a picture elsewhere": (docx(more=rels("image", "https://e.org/p.png")), "from elsewhere"),
     "word with a link to a script": (docx(more=rels("hyperlink", "javascript:x")), "script|elsewhere"),
     "word with a link to a file": (docx(more=rels("hyperlink", "file:///c:/x.exe")), "from elsewhere"),
+    "word with a macro under another name": (docx(more=rels("vbaProject", "x.bin", external=False)), "drawn in"),
+    "word with a ribbon of its own": (docx(more=rels("extensibility", "x.xml", external=False)), "drawn in"),
     "word with an object": (docx(more=rels("oleObject", "x.bin", external=False)), "embedded"),
     "word with a field that runs": (docx(more=word(spread(" DDE", 'AUTO c:\\\\cmd.exe "/k"'))), "field"),
     "word with a simple field that fetches": (docx(more=word('<w:fldSimple w:instr=" INCLUDEPICTURE x"/>')), "field"),
@@ -107,6 +127,10 @@ BAD = {
     ),
     "word with damaged xml": (docx(more={"word/x.xml": b"<a>"}), "damaged XML"),
     "word with utf-16": (docx(more={"word/x.dat": "<a/>".encode("utf-16")}), "UTF-16"),
+    "slide with a button that runs": (
+        docx(more={"ppt/s.xml": f'<a xmlns="{WORD}"><b action="ppaction://macro?name=x"/></a>'.encode()}),
+        "button",
+    ),
     "sheet that fetches": (
         docx(more={"xl/s.xml": f'<c xmlns="{WORD}"><f>_xlfn.WEBSERVICE("h")</f></c>'.encode()}),
         "formula",
@@ -139,6 +163,9 @@ BAD = {
     "pdf that acts at opening": (pdf(catalog=b"/OpenAction << /S /URI /URI (https://e.org) >>"), "when it is opened"),
     "pdf encrypted": (pdf(catalog=b"/Encrypt 9 0 R"), "encrypted"),
     "archive encrypted": (encrypted(), "encrypted"),
+    "archive with a link": (linked(), "link to elsewhere"),
+    "archive with a second name": (archive_with_extra(0x7075), "two names"),
+    "archive encrypted by AES": (archive_with_extra(0x9901), "encrypted"),
     "archive in an archive": (archive({"a.zip": archive({"b": b"x"})}), "inside an archive"),
     "tar in an archive": (archive({"a.tgz": b"\x1f\x8b\x08" + bytes(50)}), "other than ZIP"),
     "program in an archive": (archive({"a": b"x", "b/readme.txt": b"MZ\x90"}), "program"),
@@ -154,6 +181,7 @@ BAD = {
     "html with a written-out script link": (b"<p><a href='java&#115;cript:x()'>x</a></p>", "draw something in"),
     "html with a style that fetches": (b"<p><style>p{background:url(https://e.org)}</style></p>", "style"),
     "html that goes elsewhere": (b"<html><meta http-equiv=refresh content='0;url=https://e.org'>", "may act"),
+    "html in another encoding": (b"<html><meta charset=iso-2022-jp><p>x", "another encoding"),
     "html with a frame": (b"<html><iframe src=x></iframe>", "frames"),
     "html with an unknown element": (b"<html><blink>x", "not known to be harmless"),
     "svg with a script": (SVG % b"<script>x()</script>", "acts"),
@@ -161,6 +189,7 @@ BAD = {
     "svg with a picture elsewhere": (SVG % b"<image xlink:href='https://e.org/p.png'/>", "elsewhere"),
     "svg with html": (SVG % b"<foreignObject/>", "acts"),
     "svg with a style that fetches": (SVG % b"<style>@im<!-- -->port 'x'; @import 'y'</style>", "style"),
+    "svg based elsewhere": (SVG % b"<g xml:base='https://e.org/'><use xlink:href='#a'/></g>", "elsewhere"),
     "svg that changes its links": (SVG % b"<set attributeName='xlink:href' to='x'/>", "acts"),
     "svg with a document type": (b"<!DOCTYPE svg><svg xmlns='http://www.w3.org/2000/svg'/>", "document type"),
     "xml with a script in it": (
@@ -169,6 +198,7 @@ BAD = {
     ),
     "xml with html in it": (b"<?xml version='1.0'?><a><b xmlns='http://www.w3.org/1999/xhtml'/></a>", "HTML inside"),
     "xml with a style sheet": (b"<?xml version='1.0'?><?xml-stylesheet href='x.xsl'?><order/>", "style sheet"),
+    "xml for an office program": (b"<?xml version='1.0'?><?mso-application progid='Word.Document'?><a/>", "Office"),
     "rtf with an object": (b"{\\rtf1{\\object\\objemb{\\*\\objdata 01}}}", "RTF"),
     "rtf with a field that fetches": (b"{\\rtf1{\\field{\\*\\fldinst  DDEAUTO cmd}}}", "RTF"),
 }

@@ -16,6 +16,10 @@ MOST = 2 << 20  # bytes at the end within which the directory must stand
 _END = struct.Struct("<4s4H2IH")
 _ENTRY = struct.Struct("<4s6H3I5H2I")
 _END_MARK, _ENTRY_MARK = b"PK\x05\x06", b"PK\x01\x02"
+_VERSION = 45
+_SYMLINK = 0o120000
+_FIELD = struct.Struct("<2H")
+_OTHER_NAME, _AES = 0x7075, 0x9901
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f\\:*?\"<>|]")
 _DAMAGED = "a ZIP archive whose directory is damaged"
 _TWO_WAYS = "a ZIP archive that two programs would read differently"
@@ -74,13 +78,17 @@ def _entries(data: bytes, count: int) -> list[Member]:
     for _ in range(count):
         if len(data) - at < _ENTRY.size:
             raise ActiveError(_DAMAGED)
-        (mark, _, _, flags, method, _, _, crc, packed, size, name, extra, comment, disk, _, _, offset) = (
+        (mark, _, version, flags, method, _, _, crc, packed, size, name, extra, comment, disk, _, mode, offset) = (
             _ENTRY.unpack_from(data, at)
         )
         at += _ENTRY.size + name + extra + comment
         if mark != _ENTRY_MARK or disk or at > len(data):
             raise ActiveError(_DAMAGED)
+        check_version(version)
+        if mode >> 16 & 0o170000 == _SYMLINK:
+            raise ActiveError("a ZIP archive with a link to elsewhere in it")
         start = at - name - extra - comment
+        check_extra(data[start + name : start + name + extra])
         found.append(Member(data[start : start + name], flags, method, crc, packed, size, offset))
     if at != len(data):
         raise ActiveError(_TWO_WAYS)
@@ -89,6 +97,24 @@ def _entries(data: bytes, count: int) -> list[Member]:
     if len({member.name.lower() for member in found}) != count:
         raise ActiveError("a ZIP archive with one name twice")
     return found
+
+
+def check_version(needed: int) -> None:
+    """Raise ActiveError if a reader needs to know more than version 4.5 of the format."""
+    if needed > _VERSION:
+        raise ActiveError("a ZIP archive packed in an unusual way: pack it anew")
+
+
+def check_extra(extra: bytes) -> None:
+    """Raise ActiveError if a member's extra fields give it another name, or say that it is encrypted."""
+    at = 0
+    while len(extra) - at >= _FIELD.size:
+        kind, size = _FIELD.unpack_from(extra, at)
+        if kind == _OTHER_NAME:
+            raise ActiveError("a ZIP archive whose members have two names each: pack it anew")
+        if kind == _AES:
+            raise ActiveError("an encrypted archive cannot be looked into")
+        at += _FIELD.size + size
 
 
 def check_name(name: bytes) -> None:

@@ -12,6 +12,7 @@ from xml.parsers import expat
 from entente.areas.documents.refusal import ActiveError
 
 MAX_HTML = 16 << 20
+MAX_XML = 512 << 20
 MAX_TOKEN = 16 << 20
 
 _SVG, _XHTML = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml"
@@ -19,6 +20,14 @@ _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 _OFFICE = re.compile(r"schemas[.-](?:openxmlformats\.org|microsoft[.-]com)|purl\.oclc\.org/ooxml|opendocument")
 _OPEN = "urn:oasis:names:tc:opendocument"
+_SPACES = {_RELATIONS: "relations", _TYPES: "types", _SVG: "svg", _XHTML: "html"}
+_NAMES = 10_000  # names remembered; a file may have more
+_OFFICE_ELEMENTS = frozenset(
+    {
+        "fldchar", "fldsimple", "ddelink", "olelink", "oleobject", "control", "altchunk", "attachedtemplate", "bindata",
+        "binarydata",
+    }
+)  # fmt: skip
 _SCRIPT_URL = re.compile(
     r"\s*(?:j\s*a\s*v\s*a|v\s*b|l\s*i\s*v\s*e)\s*s\s*c\s*r\s*i\s*p\s*t\s*:|\s*data:text", re.IGNORECASE
 )
@@ -30,13 +39,15 @@ _CSS_BAD = re.compile(
     re.IGNORECASE,
 )
 _DATA_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*\Z")
+_BUTTON_BAD = re.compile(r"ppaction://(?:program|macro|ole)")
 _FIELD_BAD = re.compile(
     r"\s*[\\\"]*\s*(DDEAUTO|DDE|INCLUDETEXT|INCLUDEPICTURE|IMPORT|LINK|DATABASE|MACROBUTTON|QUOTE)\b", re.IGNORECASE
 )
 _FORMULA_BAD = re.compile(r"\b(?:WEBSERVICE|CALL|EXEC|REGISTER(?:\.ID)?|DDE)\s*\(", re.IGNORECASE)
 _TYPE_BAD = re.compile(r"macro|vba|activex|oleobject|ms-excel\.sheet\.binary", re.IGNORECASE)
 _RELATION_BAD = re.compile(
-    r"/(?:vbaProject|oleObject|control|package|attachedTemplate|aFChunk|frame|externalLink\w*|mailMerge\w*)\Z",
+    r"/(?:vbaProject|wordVbaData|oleObject|control|activeX\w*|ctrlProp|package|attachedTemplate|aFChunk|frame|subDocument"
+    r"|externalLink\w*|mailMerge\w*|xl\w*Macrosheet|dialogsheet|connections|queryTable|extensibility|attachedToolbars)\Z",
     re.IGNORECASE,
 )
 _BREAKS = frozenset({"p", "h", "br", "tab", "tc", "c", "si", "tr", "table-cell", "s", "list-item"})
@@ -49,6 +60,7 @@ _HTML_ATTRIBUTE = re.compile(
     r"lang|dir|class|id|title|style|href|src|alt|width|height|colspan|rowspan|scope|align|valign|border|cellpadding"
     r"|cellspacing|bgcolor|color|face|size|name|content|charset|datetime|start|type|value|summary|rel|target"
 ).fullmatch
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _HTML_RAW = re.compile(
     rb"<\s*/?\s*(?:script|iframe|object|embed|applet|svg|math|template|base|form|link)\b|<\?|\x00", re.IGNORECASE
 )
@@ -72,7 +84,10 @@ class Xml:
         self._field: list[str] = []
         self._gathered: list[str] = []  # of a style or a formula
         self._inside: list[str] = []
+        self._known: dict[str, tuple[str, str]] = {}
+        self._size = 0
         self._parser = parser = expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         parser.ProcessingInstructionHandler = self._instruction
         parser.StartElementHandler = self._start
@@ -82,6 +97,9 @@ class Xml:
     def feed(self, piece: bytes) -> None:
         """The next bytes are looked through."""
         self._since += len(piece)
+        self._size += len(piece)
+        if self._size > MAX_XML:
+            raise ActiveError("it holds XML of more than 512 MiB")
         try:
             self._parser.Parse(piece, False)  # noqa: FBT003 - pyexpat takes no names
         except expat.ExpatError:
@@ -102,43 +120,63 @@ class Xml:
     def _instruction(self, target: str, _: str) -> None:
         if target.lower() == "xml-stylesheet":
             raise ActiveError("it holds XML that names a style sheet, which may be a program")
+        if target.lower().startswith("mso-"):
+            raise ActiveError("it is XML that an Office program opens, macros and all: save it as DOCX or XLSX")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._since = 0
-        space, _, local = name.rpartition(" ")
-        local = local.lower()
+        known = self._known.get(name)
+        if known is None:
+            known = self._known_name(name)
+        local, kind = known
         self._inside.append(local)
         if len(self._inside) > 1000:
             raise ActiveError("it holds XML nested too deeply")
+        if attributes:
+            self._check_values(attributes)
+        if self._svg_root or (local == "svg" and len(self._inside) == 1):
+            self._svg_root, kind = True, "svg"
+        if kind:
+            self._rule(kind, local, attributes)
+
+    def _known_name(self, name: str) -> tuple[str, str]:
+        """The local name and by which rules an element of this name is looked at."""
+        space, _, local = name.rpartition(" ")
+        kind = _SPACES.get(space, "open" if space.startswith(_OPEN) else "office" if _OFFICE.search(space) else "")
+        if len(self._known) < _NAMES:
+            self._known[name] = local.lower(), kind
+        return local.lower(), kind
+
+    def _check_values(self, attributes: dict[str, str]) -> None:
         for value in attributes.values():
-            if _SCRIPT_URL.match(value):
+            if ":" in value and _SCRIPT_URL.match(value):
                 raise ActiveError("it holds a link that runs a script")
-        self._svg_root = self._svg_root or (local == "svg" and len(self._inside) == 1)
-        if space == _XHTML:
+
+    def _rule(self, kind: str, local: str, attributes: dict[str, str]) -> None:
+        if kind == "html":
             raise ActiveError("it holds HTML inside XML")
-        if space == _SVG or self._svg_root:
+        if kind == "svg":
             self._svg(local, attributes)
-        elif space == _RELATIONS:
+        elif kind == "relations":
             _relation(attributes)
-        elif space == _TYPES:
+        elif kind == "types":
             if _TYPE_BAD.search(attributes.get("ContentType", "")):
                 raise ActiveError("it holds macros, controls or embedded objects")
-        elif space.startswith(_OPEN):
+        elif kind == "open":
             _open(local, attributes)
-        elif _OFFICE.search(space):
+        elif attributes or local in _OFFICE_ELEMENTS:
             self._office(local, attributes)
 
     def _end(self, name: str) -> None:
         self._since = 0
-        self._inside.pop()
-        local = name.rpartition(" ")[2].lower()
+        local = self._inside.pop()
         if local in ("style", "f"):
             gathered, self._gathered = "".join(self._gathered), []
             if local == "style" and _CSS_BAD.search(gathered):
                 raise ActiveError("it holds a style that draws in something from elsewhere")
             if local == "f" and _FORMULA_BAD.search(gathered):
                 raise ActiveError("it holds a formula that runs or fetches something")
-        if local in _BREAKS or not _OFFICE.search(name):
+        if local in _BREAKS or self._known.get(name, ("", ""))[1] != "office":
             self._words(" ")
 
     def _text(self, text: str) -> None:
@@ -158,6 +196,7 @@ class Xml:
             own = name.rpartition(" ")[2].lower()
             bad = (
                 own.startswith("on")
+                or own == "base"
                 or (own in ("href", "src") and not (value.startswith("#") or _DATA_IMAGE.match(value)))
                 or (own == "attributename" and value.lower().rpartition(":")[2] in ("href", "src", "style"))
                 or _CSS_BAD.search(value if own == "style" or "url" in value.lower() else "")
@@ -166,14 +205,14 @@ class Xml:
                 raise ActiveError(f"it holds a drawing (SVG) whose <{local} {own}> acts or leads elsewhere")
 
     def _office(self, local: str, attributes: dict[str, str]) -> None:
-        values = {name.rpartition(" ")[2].lower(): value for name, value in attributes.items()}
         if local in ("fldchar", "fldsimple"):
-            self._check_field(values.get("instr", ""))
-        if local in ("ddelink", "olelink", "oleobject", "control", "altchunk", "attachedtemplate"):
+            named = (value for name, value in attributes.items() if name.rpartition(" ")[2].lower() == "instr")
+            self._check_field(next(named, ""))
+        elif local in _OFFICE_ELEMENTS:
             raise ActiveError("it holds a linked or embedded object")
-        action = values.get("action", "").lower()
-        if action.startswith(("ppaction://program", "ppaction://macro", "ppaction://ole")):
-            raise ActiveError("it holds a button that runs something")
+        for value in attributes.values():
+            if value.startswith("ppaction:") and _BUTTON_BAD.match(value):
+                raise ActiveError("it holds a button that runs something")
 
     def _check_field(self, instruction: str) -> None:
         gathered, self._field = "".join(self._field), []
@@ -243,6 +282,8 @@ class Html(HTMLParser):
         data = b"".join(self._parts)
         if _HTML_RAW.search(data):
             raise ActiveError("it is HTML with scripts, frames, forms or embedded things: save it as PDF or text")
+        if any(found[1].lower() != b"utf-8" for found in _CHARSET.finditer(data)):
+            raise ActiveError("it is HTML in another encoding than UTF-8: save it as UTF-8")
         super().feed(data.decode("utf-8", "replace"))
         self.close()
 

@@ -16,7 +16,7 @@ from entente.areas.documents import directory
 from entente.areas.documents.directory import Member
 from entente.areas.documents.refusal import ActiveError
 
-MAX_UNPACKED = 2 << 30  # of all members together
+MAX_UNPACKED = 1 << 30  # of all members together
 FREE = 16 << 20  # a member may unpack to this much whatever its ratio
 RATIO = 200
 
@@ -98,12 +98,13 @@ class Walk:
             raise ActiveError(_TWO_WAYS)
         if len(self._buffer) < _LOCAL.size:
             return False
-        _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(self._buffer)
+        _, version, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(self._buffer)
         whole = _LOCAL.size + name_size + extra_size
         if len(self._buffer) < whole:
             return False
         if flags & _ENCRYPTED:
             raise ActiveError("an encrypted archive cannot be looked into")
+        directory.check_version(version)
         if method not in (_STORED, _DEFLATED) or flags & ~_KNOWN_FLAGS:
             raise ActiveError("a ZIP archive packed in an unusual way: pack it anew")
         if _MASKED in (packed, size):
@@ -113,8 +114,10 @@ class Walk:
         if len(self._found) >= directory.MEMBERS:
             raise ActiveError(f"a ZIP archive of more than {directory.MEMBERS:,} members")
         offset = self._at
-        name = self._take(whole)[_LOCAL.size : _LOCAL.size + name_size]
+        header = self._take(whole)[_LOCAL.size :]
+        name = header[:name_size]
         directory.check_name(name)
+        directory.check_extra(header[name_size:])
         stated = Member(name, flags, method, crc, packed, size, offset)
         self._one = _Unpacking(stated, self._open(name), self._at)
         return True

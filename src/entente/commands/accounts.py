@@ -1,0 +1,118 @@
+"""What it adds up to: the account of both registers, what each party owes, and what an incident reaches."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from entente.account.duties import Duty
+from entente.account.incidents import Case, Reached
+from entente.commands.frame import main, node_verb, opened, show
+from entente.commands.statements import incident
+from entente.errors import UsageError
+from entente.node.copies import copies_of
+from entente.node.node import Node
+from entente.treaty.marking import marking_line
+
+WORDS = {
+    "answer": "answer",
+    "renew_assurance": "renew the assurance",
+    "report": "report",
+    "return_or_destroy": "return or destroy",
+}
+
+
+@main.command()
+@click.option("--cut", default="", help="A:B, entries of each register. Default: the largest cut both have cosigned.")
+@click.option("--at", default="", help="The time it is drawn for. Default: the latest within the cut.")
+@click.option("--year", type=int, help="A year's report: drawn for its end, with totals of what was released in it.")
+@node_verb
+def reconcile(cut: str, at: str, year: int | None, folder: Path | None, *, as_json: bool) -> None:
+    """What both registers add up to at a cut: the same bytes on both nodes."""
+    if year is not None and (cut or at):
+        raise UsageError("a year has its own cut and time", remedy="Leave --cut and --at out.")
+    with opened(folder) as node:
+        found = node.reconcile(cut, at) if year is None else node.reconcile_year(year)
+        early = year is not None and node.now() < found.at
+    if as_json:
+        show(as_json, {"at": found.at, "cut": found.cut, "sha256": found.sha256}, "")
+        return
+    if early:
+        click.echo("# the year is not over: what is due by its end is shown as if it were", err=True)
+    same = f"--year {year}" if year is not None else f"--cut {found.cut} --at {found.at}"
+    click.echo(f"# the partner gets the same with: entente reconcile {same}", err=True)
+    click.echo(found.text.decode(), nl=False)
+
+
+def owed(node: Node) -> dict[str, dict[str, int]]:
+    """For each party, how many duties it has and how many of them are overdue."""
+    found = {party: {"open": 0, "overdue": 0} for party in node.pair.sides}
+    for duty in node.duties():
+        found[duty.owed_by]["open"] += 1
+        found[duty.owed_by]["overdue"] += duty.overdue
+    return found
+
+
+def owed_lines(node: Node) -> list[str]:
+    """The same as lines of text for `status`."""
+    return [
+        f"  {party} owes {counts['open']} thing(s), {counts['overdue']} overdue (`entente list duties`)"
+        for party, counts in owed(node).items()
+        if counts["open"]
+    ]
+
+
+def duties_shown(node: Node, at: str) -> tuple[list[dict[str, object]], str]:
+    """Every duty of both parties; for scripts and for people."""
+    found = node.duties(at)
+    return [msgspec.to_builtins(duty) for duty in found], "\n".join(map(_duty, found)) or "nothing is owed"
+
+
+def _duty(duty: Duty) -> str:
+    due = f"by {duty.due}" if duty.due else "no time stated"
+    late = click.style("  OVERDUE", fg="yellow") if duty.overdue else ""
+    about = f"{duty.rid[:16]}  " if duty.rid else ""
+    article = f"Art. {duty.article}" if duty.article else "no article"
+    return f"{duty.owed_by} owes {duty.owed_to}: {WORDS[duty.kind]} ({duty.cause})  {about}{due}  {article}{late}"
+
+
+@incident.command("list")
+@node_verb
+def incident_list(folder: Path | None, *, as_json: bool) -> None:
+    """List every incident with all that it reaches: the releases named, what derives from them, who holds them."""
+    with opened(folder) as node:
+        found = node.incidents()
+        out = {
+            reached.rid: [copy for copy in copies_of(node, reached.rid) if not copy.closed]
+            for _, rows in found
+            for reached in rows
+        }
+    value = [
+        {
+            "author": case.author,
+            "idx": case.idx,
+            "open": case.open,
+            "reaches": [{**msgspec.to_builtins(row), "copies_out": msgspec.to_builtins(out[row.rid])} for row in rows],
+            "stages": case.stages,
+        }
+        for case, rows in found
+    ]
+    lines = []
+    for case, rows in found:
+        lines.append(_case(case))
+        for row in rows:
+            lines.append(_reached(row))
+            lines += [f"      copy {copy.n} with {copy.holder}, {copy.place}" for copy in out[row.rid]]
+    show(as_json, value, "\n".join(lines) or "no incident")
+
+
+def _case(case: Case) -> str:
+    what = case.facts[0].body
+    state = f"open, owes {case.owes}" if case.open else "closed"
+    return f"{case.author} entry {case.idx}: {what.kind}, discovered {what.discovered_at}; {state}"
+
+
+def _reached(row: Reached) -> str:
+    how = "named" if not row.steps else f"{row.steps} step(s) away"
+    holder = f"held by {row.holder}" if row.holder else "held by nobody"
+    return f"   {row.rid[:16]}  {how}, {row.state}, {holder}, {row.copies} copies allowed  {marking_line(row.marking)}"
