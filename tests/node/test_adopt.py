@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from entente.account.view import in_force
 from entente.errors import AgreementError, EntenteError, FrozenError, RefusedError, StateError
 from entente.keys import SoftSigner
 from entente.node import setup
@@ -207,6 +208,24 @@ def test_a_file_of_an_adoption_that_was_never_entered_is_gone_at_the_next_openin
     node = pair.open(pair.codes[0])
     assert not stray.exists()
     assert f"agreement/{node.law.hash}" in files(node.folder / "served")
+
+
+def test_a_new_version_takes_over_after_the_term_of_the_old_one_has_ended(either: Pair) -> None:
+    old = either.a.law.hash
+    entered(either, either.a, "term", {"act": "notice_of_end"})
+    either.exchange()
+    either.clock.forward(days=1700)
+    data = second(either).replace(b'end = "2031-01-01T00:00Z"', b'end = "2041-01-01T00:00Z"')
+    for node in either.nodes.values():
+        sides = (node.side, node.other_side, node.other_side.size)
+        assert in_force(*sides, node.now(), node.laws) is None
+        assert node.law.hash == old
+    new = adopt(either, toml=data)
+    either.exchange()
+    for node in either.nodes.values():
+        assert in_force(node.side, node.other_side, node.other_side.size, node.now(), node.laws) == new
+        assert node.law.hash == new
+        assert not node.side.invalid
 
 
 def test_a_crash_before_any_act_on_disk_of_an_adoption_leaves_both_verifiers_content(pair: Pair) -> None:
