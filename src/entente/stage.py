@@ -116,7 +116,6 @@ class Stage:
         try:
             yield swap
         finally:
-            self.servers[code].stop()
             swap(kept)
             kept.unlink()
         self.serve(code)

@@ -261,12 +261,10 @@ class Demo(Telling):
         )
         with stage.away(self.sender.code) as swap:  # the process is down; what it had comes back when this is over
             swap(self.backup)
-            with self.sender.at_desk() as node:
-                caught = f"behind what {self.receiver.code} cosigned" if node.frozen else click.style("NOT", fg="red")
-            stage.serve(self.sender.code)
-            stage.level()
             self.backup.unlink()
             with self.sender.at_desk() as node:
+                caught = f"behind what {self.receiver.code} cosigned" if node.frozen else click.style("NOT", fg="red")
+                node.pull()
                 healed = "healed first" if not node.frozen else node.frozen
         colour = click.style(f"{self.sender.code:8s} ", fg=COLOURS[self.parties.index(self.sender.code)])
         self.say(f"{'':13s}{colour}restored from an old backup    caught: {caught}; {healed}")

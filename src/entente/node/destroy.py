@@ -20,6 +20,7 @@ from entente.errors import EntenteError, RefusedError, StateError, StoreError
 from entente.keys import Signer
 from entente.node import act, copies
 from entente.node.held import PACK
+from entente.node.import_ import DERIVED
 from entente.node.ledger import Draft, Ledger
 from entente.store.act_rows import BEGUN, ErasureRow
 from entente.store.node_db import DraftRow
@@ -72,7 +73,8 @@ def held_copy(node: Ledger, fact: ReleaseFact) -> What:
     ]
     gone = {draft.rid: draft for draft in made if _is_over(node, draft)}
     kept = {draft.source for draft in drafts if draft.rid not in gone and _draws(node, draft)}
-    found = [node.db.source(place) for place in sorted({draft.source for draft in gone.values()} - kept)]
+    derived = {read_own(line, dict[str, str])["source"] for line in node.db.journal_of(DERIVED, fact.rid)}
+    found = [node.db.source(place) for place in sorted(({draft.source for draft in gone.values()} | derived) - kept)]
     sources = [source for source in found if source is not None]
     rids, places = (fact.rid, *gone), tuple(source.id for source in sources)
     return What(

@@ -20,6 +20,9 @@ from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces
 Validate = Callable[[str, list[list[Data]]], list[list[Record] | str]]
 
 
+DERIVED = "derived"  # the kind of journal line that tells which imports derive from a release of the partner's
+
+
 class Imported(msgspec.Struct, frozen=True):
     """What an import took in: its id, and the objects set aside with their reasons."""
 
@@ -76,6 +79,8 @@ def import_file(
         node.db.put_source(row)
         for bad in rejected:  # a reason may quote content: it is told, not kept
             node.db.journal(row.at, "quarantine", source, canonical({"sha256": bad.sha256}))
+        for parent in sorted({rid for record in records for rid in record.parents}):
+            node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
     return Imported(source, len(records), tuple(rejected))
 
 
@@ -86,7 +91,7 @@ def opened(
 
     Raises: nothing of its own; StoreError if a record's bytes cannot be read any more.
     """
-    if not area.opens:
+    if form not in area.opens:
         return records, rejected
     kept, bad = [], list(rejected)
     for record, found in zip(records, validate(form, [[record.data] for record in records]), strict=True):

@@ -174,6 +174,14 @@ class _Conversation(HttpToolsProtocol):
         self._wind()
         super().on_response_complete()
 
+    def shutdown(self) -> None:
+        """An idle connection ends at once: the partner need not be waited for, it asks again."""
+        cycle: object = self.cycle  # None until the first request, whatever uvicorn's annotation says
+        if getattr(cycle, "response_complete", True) and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def resume_writing(self) -> None:
         """The other end takes what is sent, so a long answer may take long."""
         self._wind()

@@ -14,6 +14,7 @@ from entente.errors import UsageError
 from entente.node.approve import approvers
 from entente.node.held import read_release
 from entente.node.ledger import Ledger
+from entente.node.order import is_number, release_of
 from entente.store.node_db import DraftRow
 from entente.strict import read_own
 from entente.treaty.approval import Core
@@ -53,10 +54,8 @@ def why(node: Ledger, areas: Mapping[str, Area], key: str) -> Why:
 
     Raises: UsageError if there is none, or more than one.
     """
-    if key.isdecimal() and len(key) < 8:
-        number = int(key)
-        if 0 < number <= len(node.side.releases):
-            return _sent(node, areas, node.side.releases[number - 1])
+    if is_number(key):
+        return _sent(node, areas, release_of(node.side, key))
     drafts = [draft for draft in node.db.drafts() if draft.rid.startswith(key) and draft.state != "dispatched"]
     rids = [rid for side in node.pair.sides.values() for rid in side.by_rid if rid.startswith(key)]
     if len(drafts) + len(rids) != 1 or not key:

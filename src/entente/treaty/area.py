@@ -29,8 +29,8 @@ class Area(msgspec.Struct, frozen=True):
     `split(form, data, place=...)` makes records of an import. `read(form, data)` makes the record of one object's bytes
     in one pass, or gives the reason why they are no valid object of that format. `view(name, data)` gives the bytes
     that cross under a view, or None when the object cannot be shown so. `mention_pattern(records)` finds, in another
-    object's bytes, prose that points at one of these (withheld) records; None when nothing could. `opens` says that
-    `read` looks into foreign formats (to sniff them, for text): then an import too is read in a child process.
+    object's bytes, prose that points at one of these (withheld) records; None when nothing could. `opens` names the
+    formats in which `read` looks into foreign files (to sniff them, for text): their imports too are read in a child.
     """
 
     name: str
@@ -40,4 +40,4 @@ class Area(msgspec.Struct, frozen=True):
     read: Callable[[str, Data], Record | str]
     view: Callable[[str, Data], Data | None]
     mention_pattern: Callable[[Iterable[Record]], re.Pattern[bytes] | None]
-    opens: bool = False
+    opens: tuple[str, ...] = ()

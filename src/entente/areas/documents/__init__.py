@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from entente.areas.documents import record
 from entente.treaty.area import Area
-from entente.treaty.cover import FORMATS
+from entente.treaty.cover import DOCUMENT, FORMATS
 from entente.treaty.record import Record
 
 
@@ -26,5 +26,5 @@ AREA = Area(
     read=record.read,
     view=record.view,
     mention_pattern=no_mentions,
-    opens=True,
+    opens=(DOCUMENT,),
 )
