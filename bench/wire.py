@@ -10,6 +10,9 @@ yet runs `entente pull` as a process (its start of about half a second is in the
 fold, one cosignature, the mirror published. The floor reads the same bundles from the disk, hashes the leaves and the
 tree, and stores them in one file.
 
+Reads while sealing: the partner asks for our checkpoint again and again, while we do nothing (the floor), and while another
+process at our node imports, screens and seals a large bundle on the same two cores.
+
 The long payload is a document of 10^9 bytes that no parser knows. Each verb at the sender's desk is a process of its
 own, as a person calls it. The floor of its seconds reads the file and hashes it once, encrypts it and writes it, and
 does the same the other way: what one crossing cannot leave out.
@@ -24,8 +27,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -40,6 +44,7 @@ from entente.node.import_ import file_data
 from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.propose import Wish
+from entente.node.served import Reader
 from entente.register.tiles import split
 from entente.register.tree import Tree, leaf_hashes
 from entente.stage import Stage
@@ -50,6 +55,7 @@ from entente.treaty.record import pieces, sha256_of
 ROUNDS = 5
 SMALL = 1000
 PAYLOAD = 1_000_000_000
+READS = 1000
 LONG, BATCH = 1_000_000, 8192
 AGREEMENT = SAMPLES / "india-korea.toml"
 
@@ -63,6 +69,7 @@ def run() -> Iterator[Result | Skipped]:
         yield Skipped("enterprise-attack over TLS", f"{path} is not there")
     yield from _small()
     yield from _long()
+    yield from _while_sealing(path)
     yield from _register()
 
 
@@ -145,6 +152,48 @@ def _long() -> Iterator[Result]:
     yield result("the same, sender's process", "MB", peaks[sender.code].process)
     yield result("the same, receiver's process", "MB", peaks[receiver.code].process)
     yield result("the same, receiver and its validator's child at once", "MB", peaks[receiver.code].both)
+
+
+def _while_sealing(path: Path) -> Iterator[Result | Skipped]:
+    """How long the partner waits for a file while the sender imports and seals a large bundle, and while it rests."""
+    if not path.is_file():
+        yield Skipped("p95 of a read while a large bundle is sealed", f"{path} is not there")
+        return
+    with tempfile.TemporaryDirectory(prefix="entente-bench-") as name:
+        stage = _stage(Path(name))
+        sender, receiver = stage.sides.values()
+        with sender.at_desk() as node:
+            map_id, place = _map(sender, node), str(node.folder)
+        author = f"{sender.code}/{sender.people[0].user}"
+        with receiver.at_desk() as node:
+            tree = node.partner_tree()
+            calm = _reads(tree, lambda: False, at_least=READS)
+
+            def seal_it() -> None:
+                source = _verb(Peaks(), "import", str(path), "--map", map_id, "--node", place)["source"]
+                _verb(Peaks(), "propose", str(source), "--author", author, "--node", place)
+
+            sealing = threading.Thread(target=seal_it)
+            sealing.start()
+            busy = _reads(tree, sealing.is_alive, at_least=READS)
+            sealing.join()
+            tree.close()
+        stage.stop()
+        with sender.at_desk() as node:
+            if not node.db.drafts():
+                raise RuntimeError("the bundle was not sealed")
+    yield result("p95 of a read while a large bundle is imported and sealed", "ms", busy, floor=calm)
+
+
+def _reads(tree: Reader, more: Callable[[], bool], *, at_least: int) -> float:
+    """The 95th percentile of the milliseconds that reading a small file takes, every 2 ms."""
+    spent: list[float] = []
+    while len(spent) < at_least or more():
+        began = time.perf_counter()
+        tree.get("own/checkpoint", 4096)
+        spent.append(1000 * (time.perf_counter() - began))
+        time.sleep(0.002)
+    return statistics.quantiles(spent, n=20)[-1]
 
 
 def _write_noise(path: Path, size: int) -> None:
