@@ -10,8 +10,8 @@ yet runs `entente pull` as a process (its start of about half a second is in the
 fold, one cosignature, the mirror published. The floor reads the same bundles from the disk, hashes the leaves and the
 tree, and stores them in one file.
 
-Reads while sealing: the partner asks for our checkpoint again and again, while we do nothing (the floor), and while another
-process at our node imports, screens and seals a large bundle on the same two cores.
+Reads while sealing: the partner asks for our checkpoint again and again, while we do nothing (the floor), and while
+another process at our node imports, screens and seals a large bundle on the same two cores.
 
 The long payload is a document of 10^9 bytes that no parser knows. Each verb at the sender's desk is a process of its
 own, as a person calls it. The floor of its seconds reads the file and hashes it once, encrypts it and writes it, and
