@@ -14,6 +14,7 @@ from entente.node.copies import copies_of
 from entente.node.node import Node
 from entente.treaty.marking import marking_line
 
+MOST_SHOWN = 12
 WORDS = {
     "answer": "answer",
     "renew_assurance": "renew the assurance",
@@ -42,6 +43,51 @@ def reconcile(cut: str, at: str, year: int | None, folder: Path | None, *, as_js
     same = f"--year {year}" if year is not None else f"--cut {found.cut} --at {found.at}"
     click.echo(f"# the partner gets the same with: entente reconcile {same}", err=True)
     click.echo(found.text.decode(), nl=False)
+
+
+@main.command("show")
+@click.argument("which")
+@node_verb
+def show_(which: str, folder: Path | None, *, as_json: bool) -> None:
+    """Show one release: marking, orders, answers, copies, what it derives from and what derives from it."""
+    with opened(folder) as node:
+        found = node.show(which)
+    size, held = f"{found.bytes:,} bytes", "held here" if found.held == "sealed" else "nothing of it is held here"
+    lines = [
+        *found.banner,
+        f"{found.by} release {found.number}  {found.rid}",
+        f"{found.state}; {found.area}, Art. {found.article}, {found.format}; {found.records:,} record(s), {size}; {held}",
+    ]
+    lines += [f"  {event.at}  {event.by} entry {event.idx}: {event.what}" for event in found.events]
+    lines += [f"  derives from {rid}" for rid in found.ancestors]
+    lines += [f"  from it derives {rid}" for rid in found.derivatives]
+    lines += [
+        f"  copy {copy.n} of {found.copies_allowed}: {copy.holder}, {copy.place}, "
+        + (f"closed {copy.closed}" if copy.closed else f"out since {copy.made}")
+        for copy in found.copies
+    ]
+    lines += [f"  {_duty(duty)}" for duty in found.duties]
+    lines += [f"  {thing.type:24s} {thing.title}" for thing in found.objects[:MOST_SHOWN]]
+    if len(found.objects) > MOST_SHOWN:
+        lines.append(f"  … and {len(found.objects) - MOST_SHOWN:,} more (--json)")
+    show(as_json, found, "\n".join(lines))
+
+
+@main.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--most", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many to list.")
+@node_verb
+def search(words: tuple[str, ...], most: int, folder: Path | None, *, as_json: bool) -> None:
+    """Find what is held here by words in its title, its text or its own bytes."""
+    with opened(folder) as node:
+        found = node.search(" ".join(words), most)
+        known = {rid: side.party for side in node.pair.sides.values() for rid in side.by_rid}
+    rows = [
+        {"from": known.get(place, "import"), "id": thing.id, "place": place, "title": thing.title, "type": thing.type}
+        for place, thing in found
+    ]
+    lines = [f"{row['from']:8s} {row['place'][:16]}  {row['type']:20.20s} {row['title']}" for row in rows]
+    show(as_json, rows, "\n".join(lines) or "nothing held here has these words")
 
 
 def owed(node: Node) -> dict[str, dict[str, int]]:

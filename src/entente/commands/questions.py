@@ -34,6 +34,8 @@ def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> 
     lines = [f"{found.kind} {found.rid}", f"{found.area}, Art. {found.article}: {found.state}"]
     if found.approved_by:
         lines.append(f"approved by {', '.join(found.approved_by)}")
+    if found.map:
+        lines.append(f"marked by map {found.map[:16]}, signed by {', '.join(found.mapped_by)}")
     lines += [finding_line(item) for item in found.findings]
     if found.gate:
         lines += ["home rules (private):", *(finding_line(item) for item in found.gate)]

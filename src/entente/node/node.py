@@ -37,6 +37,7 @@ from entente.node import (
     rebuild,
     requests,
     setup,
+    show,
     slots,
     tls,
     why,
@@ -45,6 +46,7 @@ from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import FolderTree, Reader
 from entente.node.wire import WireTree
+from entente.store.view_db import Thing
 from entente.treaty.area import Area
 from entente.treaty.cover import ReplySheet, RequestSheet, Stated
 from entente.treaty.marking import MarkingMap
@@ -326,6 +328,16 @@ class Node(Ledger):
     def why(self, key: str) -> why.Why:
         """Every object and rule of a release (by number or id) or draft."""
         return why.why(self, self.areas, key)
+
+    def show(self, which: str) -> show.Shown:
+        """One release with all that both registers say of it, and what this node holds of it."""
+        return show.show(self, which)
+
+    def search(self, words: str, most: int) -> list[tuple[str, Thing]]:
+        """(import or release, object) of whatever is held here and holds these words."""
+        if not words.strip():
+            raise UsageError("nothing to search for")
+        return self.view.search(words, most)
 
     def state_of(self, fact: ReleaseFact) -> str:
         """A release's state as this node sees it."""

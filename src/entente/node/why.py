@@ -34,7 +34,7 @@ class Object(msgspec.Struct, frozen=True):
 
 
 class Why(msgspec.Struct, frozen=True):
-    """A release or draft with its reasons."""
+    """A release or draft with its reasons; `map` is the marking map that marked its records, signed by `mapped_by`."""
 
     kind: Literal["draft", "sent", "received"]
     rid: str
@@ -47,6 +47,8 @@ class Why(msgspec.Struct, frozen=True):
     objects: tuple[Object, ...]
     answers: tuple[str, ...]
     approved_by: tuple[str, ...]
+    map: str = ""
+    mapped_by: tuple[str, ...] = ()
 
 
 def why(node: Ledger, areas: Mapping[str, Area], key: str) -> Why:
@@ -112,24 +114,37 @@ def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area:
     return tuple(found)
 
 
+def _map_of(node: Ledger, rid: str) -> tuple[str, tuple[str, ...]]:
+    """The marking map that a draft's records were marked by, and who signed that; empty for what goes back."""
+    lines = node.db.journal_of("mapped", rid)
+    if not lines:
+        return "", ()
+    name = read_own(lines[-1], dict[str, str])["map"]
+    found = node.db.get_map(name)
+    sigs = read_own(found[1], list[dict[str, str]]) if found is not None else []
+    return name, tuple(sig["by"] for sig in sigs)
+
+
 def _draft(node: Ledger, areas: Mapping[str, Area], draft: DraftRow) -> Why:
     core = read_own(draft.core, Core)
     findings = _findings(node.db.journal_of("decision", draft.rid))
     objects = _own_objects(node, areas, draft, core.area)
     by = approvers(node, draft.rid)
     return Why(
-        "draft", draft.rid, 0, draft.state, core.area, core.article, findings, _gate(node, draft.rid), objects, (), by
-    )
+        "draft", draft.rid, 0, draft.state, core.area, core.article, findings, _gate(node, draft.rid), objects, (), by,
+        *_map_of(node, draft.rid),
+    )  # fmt: skip
 
 
 def _sent(node: Ledger, areas: Mapping[str, Area], fact: ReleaseFact) -> Why:
     draft = node.db.draft(fact.rid)
     objects = _own_objects(node, areas, draft, fact.area) if draft is not None else ()
     by = approvers(node, fact.rid)
+    name, signed = _map_of(node, fact.rid)
     return Why(
         kind="sent", rid=fact.rid, number=fact.number, state=state_of(node, fact), area=fact.area, article=fact.article,
         findings=_findings(node.db.journal_of("decision", fact.rid)), gate=_gate(node, fact.rid), objects=objects,
-        answers=tuple(answer.outcome for answer in fact.answers), approved_by=by,
+        answers=tuple(answer.outcome for answer in fact.answers), approved_by=by, map=name, mapped_by=signed,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Text, bindparam, cast, delete, insert, select
 
 from entente.account.state import Pair
 from entente.store import tables as t
@@ -30,6 +30,25 @@ _things = (
     )
     .where(t.thing.c.place == bindparam("b_place"))
     .order_by(t.thing.c.number)
+)
+_search = (
+    select(
+        t.thing.c.place,
+        t.thing.c.id,
+        t.thing.c.type,
+        t.thing.c.version,
+        t.thing.c.title,
+        t.thing.c.sha256,
+        t.thing.c.marking,
+        t.thing.c.size,
+    )
+    .where(
+        t.thing.c.title.like(bindparam("b_like"), escape="\\")
+        | t.thing.c.text.like(bindparam("b_like"), escape="\\")
+        | cast(t.thing.c.data, Text).like(bindparam("b_like"), escape="\\")
+    )
+    .order_by(t.thing.c.place, t.thing.c.number)
+    .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
@@ -122,6 +141,14 @@ class ViewDb(Database):
         """The same, one at a time; the file must stay open until the last."""
         for (data,) in self.each(_bodies, b_place=place):
             yield bytes(data)
+
+    def search(self, words: str, most: int) -> list[tuple[str, Thing]]:
+        """(place, object) of whatever holds these words in its title, text or bytes, at most so many.
+
+        Case counts for letters beyond ASCII.
+        """
+        like = "%" + "".join(f"\\{char}" if char in "\\%_" else char for char in words) + "%"
+        return [(str(row[0]), Thing(*row[1:])) for row in self.all(_search, b_like=like, b_most=most)]
 
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""
