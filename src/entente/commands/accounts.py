@@ -52,11 +52,12 @@ def show_(which: str, folder: Path | None, *, as_json: bool) -> None:
     """Show one release: marking, orders, answers, copies, what it derives from and what derives from it."""
     with opened(folder) as node:
         found = node.show(which)
-    size, held = f"{found.bytes:,} bytes", "held here" if found.held == "sealed" else "nothing of it is held here"
+    size = f"{found.records:,} record(s), {found.bytes:,} bytes"
+    held = "held here" if found.held == "sealed" else "nothing of it is held here"
     lines = [
         *found.banner,
         f"{found.by} release {found.number}  {found.rid}",
-        f"{found.state}; {found.area}, Art. {found.article}, {found.format}; {found.records:,} record(s), {size}; {held}",
+        f"{found.state}; {found.area}, Art. {found.article}, {found.format}; {size}; {held}",
     ]
     lines += [f"  {event.at}  {event.by} entry {event.idx}: {event.what}" for event in found.events]
     lines += [f"  derives from {rid}" for rid in found.ancestors]
