@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from entente import keys
+from lab.model import Draft
 from lab.pair import Template
 from lab.twonodes import TwoNodes, near_end
 
 SAMPLES = ("india-korea", "two-certs")
-FAST = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=160, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=150, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ("rao", "nair", "iyer", "sen", "rao.two", "nair.two", "twin", "low", "brief", "elsewhere")
 
 which = st.integers(0, 1)
@@ -60,18 +61,29 @@ class Course(RuleBasedStateMachine):
 
     # A release
 
-    @rule(which=which, level=levels, copies=st.integers(1, 2))
-    def release(self, which: int, level: int, copies: int) -> None:
-        """The whole way at once, as far as it goes."""
-        draft = self.two.propose(self.code(which), level, copies=copies)
+    @initialize(began=st.lists(st.tuples(which, levels), max_size=3), told=st.booleans())
+    def begin(self, began: list[tuple[int, int]], told: bool) -> None:
+        for which, level in began:
+            self.release(which, level, 2)
+        if told:
+            self.two.exchange()
+
+    def finish(self, draft: Draft | None) -> None:
+        """Whoever should approve it does, and it leaves, as far as it may."""
         if draft is not None:
             self.two.approve(draft, "nair", "release")
             self.two.approve(draft, "iyer", "security")
             self.two.dispatch(draft)
 
-    @rule(which=which, level=levels)
-    def propose(self, which: int, level: int) -> None:
-        self.two.propose(self.code(which), level)
+    @rule(which=which, level=levels, copies=st.integers(1, 2))
+    def release(self, which: int, level: int, copies: int) -> None:
+        self.finish(self.two.propose(self.code(which), level, copies=copies))
+
+    @rule(which=which, level=levels, by=st.sampled_from(["", "nair", "iyer"]))
+    def propose(self, which: int, level: int, by: str) -> None:
+        draft = self.two.propose(self.code(which), level)
+        if draft is not None and by:
+            self.two.approve(draft, by, "release")
 
     @precondition(lambda self: self.world.where)
     @rule(which=which, level=levels, number=pick, finish=st.booleans())
@@ -80,10 +92,8 @@ class Course(RuleBasedStateMachine):
         known = self.received(x)
         if known:
             draft = self.two.propose(x, level, parent=known[number % len(known)])
-            if draft is not None and finish:
-                self.two.approve(draft, "nair", "release")
-                self.two.approve(draft, "iyer", "security")
-                self.two.dispatch(draft)
+            if finish:
+                self.finish(draft)
 
     @precondition(lambda self: self.world.where)
     @rule(which=which, number=pick, finish=st.booleans())
@@ -92,10 +102,8 @@ class Course(RuleBasedStateMachine):
         known = [rid for rid in self.received(x) if not self.world.is_return(self.world.entry_of(rid))]
         if known:
             draft = self.two.propose_return(x, known[number % len(known)])
-            if draft is not None and finish:
-                self.two.approve(draft, "nair", "release")
-                self.two.approve(draft, "iyer", "security")
-                self.two.dispatch(draft)
+            if finish:
+                self.finish(draft)
 
     @precondition(lambda self: self.world.drafts)
     @rule(number=pick, name=st.sampled_from(NAMES), role=st.sampled_from(["release", "security"]))
@@ -103,10 +111,11 @@ class Course(RuleBasedStateMachine):
         drafts = self.world.drafts[::-1]
         self.two.approve(drafts[number % len(drafts)], name, role)
 
-    @precondition(lambda self: self.world.drafts)
-    @rule(number=pick, name=st.sampled_from(["nair", "iyer", "sen"]))
+    @precondition(lambda self: any(draft.approvals for draft in self.world.drafts))
+    @rule(number=pick, name=st.sampled_from(["nair", "nair", "iyer", "sen"]))
     def revoke(self, number: int, name: str) -> None:
-        drafts = self.world.drafts[::-1]
+        signed = [draft for draft in self.world.drafts[::-1] if draft.approvals]
+        drafts = [draft for draft in signed if draft.state != "dispatched"] or signed
         self.two.revoke(drafts[number % len(drafts)], name)
 
     @precondition(lambda self: self.world.drafts)
@@ -117,6 +126,7 @@ class Course(RuleBasedStateMachine):
 
     # Standing approvals
 
+    @precondition(lambda self: len(self.two.standings) < 3)
     @rule(which=which, level=levels, quota=st.integers(1, 2), days=st.sampled_from([2, 30]))
     def grant(self, which: int, level: int, quota: int, days: int) -> None:
         self.two.grant(self.code(which), level, quota, days)
@@ -148,7 +158,7 @@ class Course(RuleBasedStateMachine):
         rids = list(self.world.where)[::-1]
         self.two.order(rids[number % len(rids)], what, level, signers)
 
-    @rule(which=which, what=st.sampled_from(["suspend", "resume", "resume", "notice_of_end"]), signers=some_signers)
+    @rule(which=which, what=st.sampled_from(["suspend", "resume", "resume", "resume", "notice_of_end"]), signers=some_signers)
     def term(self, which: int, what: str, signers: tuple[str, ...]) -> None:
         self.two.term(self.code(which), what, signers)
 
@@ -160,6 +170,7 @@ class Course(RuleBasedStateMachine):
     def claim(self, which: int, key: str, words: str) -> None:
         self.two.claim(self.code(which), key, words)
 
+    @precondition(lambda self: sum(e.kind == "adopt" for log in self.world.logs.values() for e in log) < 2)
     @rule(which=which)
     def adopt(self, which: int) -> None:
         self.two.adopt(self.code(which))
@@ -205,11 +216,37 @@ class Course(RuleBasedStateMachine):
         if known:
             self.two.end(self.code(which), known[number % len(known)], outcome, witnessed=witnessed)
 
+    @precondition(lambda self: self.world.where)
+    @rule(number=pick, how=st.sampled_from(["destroyed", "returned"]), told=st.booleans())
+    def ended_by_order(self, number: int, how: str, told: bool) -> None:
+        """A release is wanted back or destroyed, and its receiver does what it takes."""
+        rid = list(self.world.where)[::-1][number % len(self.world.where)]
+        x = self.world.other(self.world.where[rid][0])
+        self.two.order(rid, {"destroyed": "destroy", "returned": "return"}[how], 0, ("nair", "iyer"))
+        self.two.exchange()
+        if how == "returned" and not self.world.is_return(self.world.entry_of(rid)):
+            self.finish(self.two.propose_return(x, rid))
+            self.two.exchange()
+        self.two.end(x, rid, how, witnessed=True)
+        if told:
+            self.two.exchange()
+
     # Time, and what befalls a node
 
     @rule(hours=st.sampled_from([1, 12, 24, 24 * 3, 24 * 9, 24 * 20]))
     def forward(self, hours: int) -> None:
         self.two.forward(timedelta(hours=hours))
+
+    @rule(which=which, after=st.sampled_from([-24 * 60, 0, 1, 24 * 60]), told=st.booleans())
+    def end_of_term(self, which: int, after: int, told: bool) -> None:
+        """Notice is given around the last minute at which it counts, and the end comes."""
+        limit = self.world.terms.end - self.world.terms.notice + timedelta(minutes=after)
+        if self.world.now <= limit:
+            self.two.forward(limit - self.world.now)
+            self.two.term(self.code(which), "notice_of_end", ("nair", "iyer"))
+            if told:
+                self.two.exchange()
+            self.two.forward(self.world.terms.end - self.world.now)
 
     @rule(which=which)
     def sleep(self, which: int) -> None:
