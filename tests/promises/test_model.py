@@ -1,24 +1,31 @@
 """Two nodes do what a plain model says, whatever persons, the wire, time and crashes do, in any order.
 
-Both nodes know the same, nothing acknowledged is lost or doubled, what is refused leaves no trace, what has ended can be
-read nowhere, and with nothing to do both registers fall silent. The model is `lab/model.py`, the nodes are real.
+Both nodes know the same, nothing acknowledged is lost or doubled, what is refused leaves no trace, what has ended can
+be read nowhere, and with nothing to do both registers fall silent. The model is `lab/model.py`, the nodes are real.
 """
 
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from entente import keys
 from lab.model import Draft
+from lab.near_end import near_end
 from lab.pair import Template
-from lab.twonodes import TwoNodes, near_end
+from lab.twonodes import TwoNodes
 
 SAMPLES = ("india-korea", "two-certs")
 FAST = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -35,7 +42,10 @@ some_signers = st.sampled_from([("nair", "iyer"), ("nair", "iyer"), ("nair", "iy
 def grounds() -> Iterator[tuple[Path, dict[str, Template]]]:
     """A folder in memory where there is one, and a template under each sample."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder, pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(keys, "_SCRYPT_N", 2)
         yield Path(folder), {sample: near_end(Path(folder) / sample, sample) for sample in SAMPLES}
 
@@ -158,7 +168,11 @@ class Course(RuleBasedStateMachine):
         rids = list(self.world.where)[::-1]
         self.two.order(rids[number % len(rids)], what, level, signers)
 
-    @rule(which=which, what=st.sampled_from(["suspend", "resume", "resume", "resume", "notice_of_end"]), signers=some_signers)
+    @rule(
+        which=which,
+        what=st.sampled_from(["suspend", "resume", "resume", "resume", "notice_of_end"]),
+        signers=some_signers,
+    )
     def term(self, which: int, what: str, signers: tuple[str, ...]) -> None:
         self.two.term(self.code(which), what, signers)
 
@@ -210,7 +224,12 @@ class Course(RuleBasedStateMachine):
         self.two.close_copy(self.world.other(self.world.where[rid][0]), rid, copy)
 
     @precondition(lambda self: self.world.where)
-    @rule(which=which, number=pick, outcome=st.sampled_from(["destroyed", "destroyed", "returned"]), witnessed=st.booleans())
+    @rule(
+        which=which,
+        number=pick,
+        outcome=st.sampled_from(["destroyed", "destroyed", "returned"]),
+        witnessed=st.booleans(),
+    )
     def end(self, which: int, number: int, outcome: str, witnessed: bool) -> None:
         known = self.received(self.code(which))[::-1]
         if known:
@@ -276,7 +295,7 @@ class Course(RuleBasedStateMachine):
 def run(grounds: tuple[Path, dict[str, Template]], sample: str, how: settings) -> None:
     ground, templates = grounds
     machine = type("CourseOf", (Course,), {"ground": ground, "template": templates[sample]})
-    run_state_machine_as_test(machine, settings=how)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=how)
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
