@@ -297,7 +297,7 @@ def _finish(node: Ledger, row: ErasureRow) -> None:
     """The erasure is done, and answered if an answer belongs to it and does not stand yet."""
     what = read_own(row.what, What)
     try:
-        _erase(node, row.rid, what)
+        _erase(node, what)
     except OSError as fault:
         raise StoreError(
             f"not everything could be erased yet: {fault}",
@@ -314,18 +314,18 @@ def _finish(node: Ledger, row: ErasureRow) -> None:
             _done(node, row, what, None)
 
 
-def _erase(node: Ledger, rid: str, what: What) -> None:
+def _erase(node: Ledger, what: What) -> None:
     """Nothing of it is in any file of this node. Keys go first: from then on the rest is noise."""
     for name in what.keys:
         node.keys.destroy(name)
     for place in what.places:
         node.view.forget(place)
+        node.served.delete(f"key/{place}")
     for root in what.blobs:
         node.served.delete(f"blob/{root}")
         node.served.delete(f"leaves/{root}")
         node.blobs.drop_part(root)
         node.blobs.delete(root)
-    node.served.delete(f"key/{rid}")
 
 
 def _done(node: Ledger, row: ErasureRow, what: What, body: dict[str, Any] | None) -> None:
