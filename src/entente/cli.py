@@ -4,6 +4,7 @@ from entente.commands import (
     accounts,
     acts,
     agreements,
+    consents,
     documents,
     holdings,
     questions,
@@ -14,7 +15,19 @@ from entente.commands import (
 )
 from entente.commands.frame import main
 
-VERBS = (setting_up, running, agreements, releases, documents, acts, holdings, statements, accounts, questions)
+VERBS = (
+    setting_up,
+    running,
+    agreements,
+    releases,
+    documents,
+    consents,
+    acts,
+    holdings,
+    statements,
+    accounts,
+    questions,
+)
 __all__ = ["VERBS", "main"]
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import msgspec
 
 from entente.account.duties import Duty
 from entente.account.incidents import Case, Reached
-from entente.commands.frame import main, node_verb, opened, show
+from entente.commands.frame import columns, main, many, node_verb, opened, show
 from entente.commands.statements import incident
 from entente.errors import UsageError
 from entente.node.copies import copies_of
@@ -20,6 +20,15 @@ WORDS = {
     "renew_assurance": "renew the assurance",
     "report": "report",
     "return_or_destroy": "return or destroy",
+}
+CAUSES = {
+    ("answer", "order"): "to an order",
+    ("answer", "release"): "to a release",
+    ("answer", "incident"): "to an incident",
+    ("return_or_destroy", "retention"): "its time is over",
+    ("return_or_destroy", "withdrawn"): "withdrawn",
+    ("return_or_destroy", "return"): "wanted back",
+    ("return_or_destroy", "destroy"): "to be destroyed",
 }
 
 
@@ -103,7 +112,7 @@ def owed(node: Node) -> dict[str, dict[str, int]]:
 def owed_lines(node: Node) -> list[str]:
     """The same as lines of text for `status`."""
     return [
-        f"  {party} owes {counts['open']} thing(s), {counts['overdue']} overdue (`entente list duties`)"
+        f"  {party} owes {many(counts['open'], 'thing')}, {counts['overdue']} overdue (`entente list duties`)"
         for party, counts in owed(node).items()
         if counts["open"]
     ]
@@ -112,15 +121,16 @@ def owed_lines(node: Node) -> list[str]:
 def duties_shown(node: Node, at: str) -> tuple[list[dict[str, object]], str]:
     """Every duty of both parties; for scripts and for people."""
     found = node.duties(at)
-    return [msgspec.to_builtins(duty) for duty in found], "\n".join(map(_duty, found)) or "nothing is owed"
+    return [msgspec.to_builtins(duty) for duty in found], columns(map(_duty, found)) or "nothing is owed"
 
 
-def _duty(duty: Duty) -> str:
+def _duty(duty: Duty) -> tuple[str, ...]:
     due = f"by {duty.due}" if duty.due else "no time stated"
-    late = click.style("  OVERDUE", fg="yellow") if duty.overdue else ""
-    about = f"{duty.rid[:16]}  " if duty.rid else ""
+    late = click.style("OVERDUE", fg="yellow") if duty.overdue else ""
+    about = duty.rid[:16] if duty.rid else ""
     article = f"Art. {duty.article}" if duty.article else "no article"
-    return f"{duty.owed_by} owes {duty.owed_to}: {WORDS[duty.kind]} ({duty.cause})  {about}{due}  {article}{late}"
+    cause = CAUSES.get((duty.kind, duty.cause), duty.cause)
+    return f"{duty.owed_by} owes {duty.owed_to}", f"{WORDS[duty.kind]} ({cause})", about, due, article, late
 
 
 @incident.command("list")
@@ -160,6 +170,7 @@ def _case(case: Case) -> str:
 
 
 def _reached(row: Reached) -> str:
-    how = "named" if not row.steps else f"{row.steps} step(s) away"
+    how = "named" if not row.steps else f"{many(row.steps, 'step')} from it"
     holder = f"held by {row.holder}" if row.holder else "held by nobody"
-    return f"   {row.rid[:16]}  {how}, {row.state}, {holder}, {row.copies} copies allowed  {marking_line(row.marking)}"
+    line = marking_line(row.marking)
+    return f"   {row.rid[:16]}  {how}, {row.state}, {holder}, at most {row.copies} numbered\n      {line}"

@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from entente.commands.frame import FILE, main, node_verb, opened, show, signers_of
+from entente.commands.frame import FILE, body_lines, columns, main, many, node_verb, opened, show, signers_of
 from entente.errors import EntenteError
 from entente.node.act import Act, Entered
 from entente.node.node import Node
 from entente.node.order import KEEP_IMPORT, Remark, order_body
 from entente.node.standing import grant_body, granted, revoke_body
-from entente.strict import canonical
 
 F = TypeVar("F", bound=Callable[..., Any])
 Make = Callable[[Node], Mapping[str, Any]]
@@ -66,13 +65,19 @@ def act_out(given: dict[str, Any], kind: str, make: Make, note: str = "", **home
 
 def _show_dry(node: Node, options: Signing, kind: str, body: dict[str, Any], note: str) -> None:
     wanted = node.needed(kind, body)
-    text = f"{note}{kind} {canonical(body).decode()}\n{_takes(wanted.count, wanted.roles)}; nothing was done; add --yes"
+    takes = _takes(wanted.count, wanted.roles)
+    text = f"{note}{kind}\n{body_lines(body)}\n{takes}; nothing was done; add --yes"
     value = {"body": body, "entered": None, "kind": kind, "needed": wanted.count, "roles": wanted.roles}
     show(options.as_json, value, text)
 
 
 def _takes(count: int, roles: tuple[str, ...] | None) -> str:
-    return f"it takes {count} person(s)" + (f" in one of the roles {', '.join(roles)}" if roles else "")
+    found = f" with the role {' or '.join(roles)}" if roles else ""
+    return (
+        f"it takes {many(count, 'signature')}, each of another person{found}"
+        if count > 1
+        else f"it takes 1 signature, of a person{found}"
+    )
 
 
 def _told(act: Act, done: Entered | None) -> dict[str, Any]:
@@ -101,12 +106,12 @@ def act_list(folder: Path | None, *, everything: bool, as_json: bool) -> None:
     """List the acts that wait, with who has signed."""
     with opened(folder) as node:
         found = [act for act in node.acts() if everything or act.state == "prepared"]
-    lines = [
-        f"{act.id[:16]}  {act.kind:12s} {act.state:9s} {len(act.signed)} of {act.needed}  {', '.join(act.signed)}"
-        + (f"  ({act.fault})" if act.fault else "")
+    rows = [
+        (act.id[:16], act.kind, act.body.get("act", ""), act.state, f"{len(act.signed)} of {act.needed} signed",
+         ", ".join(act.signed), act.fault)
         for act in found
-    ]
-    show(as_json, found, "\n".join(lines) or "no act waits")
+    ]  # fmt: skip
+    show(as_json, found, columns(rows) or "no act waits")
 
 
 @act.command("show")
@@ -117,8 +122,9 @@ def act_show(name: str, folder: Path | None, *, as_json: bool) -> None:
     with opened(folder) as node:
         found = node.act_named(name)
     lines = [
-        f"{found.kind} {found.id}: {found.state}, prepared {found.at}{f' by {found.by}' if found.by else ''}",
-        canonical(found.body).decode(),
+        f"{found.kind} {found.id}",
+        body_lines(found.body),
+        f"{found.state}; drawn up {found.at}{f' by {found.by}' if found.by else ''}",
         f"signed by {', '.join(found.signed) or 'nobody'}; {_takes(found.needed, found.roles)}",
     ]
     show(as_json, found, "\n".join([*lines, *([found.fault] if found.fault else [])]))
@@ -152,7 +158,7 @@ def act_enter(name: str, folder: Path | None, *, yes: bool, as_json: bool) -> No
         done = node.enter(found.id) if yes else None
     if done is None:
         ready = "ready" if found.enough else found.fault or f"{len(found.signed)} of {found.needed} have signed"
-        text = f"{found.kind} {canonical(found.body).decode()}\n{ready}; nothing was done; add --yes"
+        text = f"{found.kind}\n{body_lines(found.body)}\n{ready}; nothing was done; add --yes"
         show(as_json, _told(found, None), text)
         return
     show(as_json, _told(found, done), _words(found, done))
@@ -294,8 +300,9 @@ def standing_list(folder: Path | None, *, as_json: bool) -> None:
     with opened(folder) as node:
         rows = granted(node)
     lines = [
-        f"{row.act[:16]}  {row.party}  {row.state:8s} {row.area} {row.format} up to {row.ceiling} for {row.purpose}: "
-        f"{row.used_count} of {row.count} releases today, until {row.until}"
+        f"{row.party}  {row.act[:16]}  {row.state}, until {row.until}\n"
+        f"  {row.area}, {row.format}, view {row.view}, up to {row.ceiling}, for {row.purpose}\n"
+        f"  used today: {row.used_count} of {many(row.count, 'release')}, {row.used_bytes:,} of {row.bytes:,} bytes"
         for row in rows
     ]
     show(as_json, rows, "\n".join(lines) or "no standing approval")

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 import msgspec
 
-from entente.commands.frame import FILE, main, node_verb, opened, show
+from entente.commands.frame import FILE, columns, main, many, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.documents import Held, write_file
 from entente.node.import_ import file_data
@@ -14,6 +14,8 @@ from entente.node.node import Node
 from entente.node.requests import Asked, Proposed, pace
 from entente.treaty.cover import Kind, Priority, Reason, ReplySheet, RequestSheet, Stated
 from entente.treaty.cover import State as ReplyState
+
+LONGEST = 44  # of a request's words in a list: with what stands before them, under 100 columns
 
 
 def _texts(given: tuple[str, ...], what: str) -> dict[str, str]:
@@ -43,8 +45,9 @@ def _proposed(node: Node, done: Proposed, author: str) -> str:
     lines += [f"  refused: {finding.rule}, Art. {finding.article}" for finding in made.decision.refusals]
     lines += [f"  refused at home: {finding.rule}" for finding in made.gate.refusals]
     roles = ", ".join(needed.roles or ())
-    lines.append(f"next: {needed.approvals or 1} persons other than {author} approve it (roles: {roles}):")
-    lines.append(f"  entente approve {made.rid} --as HANDLE --role ROLE, then entente dispatch {made.rid} --yes")
+    lines.append(f"next: {many(needed.approvals or 1, 'person')} other than {author} approve it, roles: {roles}")
+    lines.append(f"  entente approve {made.rid[:16]} --as HANDLE --role ROLE")
+    lines.append(f"  entente dispatch {made.rid[:16]} --yes")
     return "\n".join(lines)
 
 
@@ -196,12 +199,12 @@ def requests_shown(node: Node) -> tuple[dict[str, object], str]:
     """Requests of both sides with their replies, stray replies, and the measure; for scripts and for people."""
     rows, strays = node.asked(), node.stray_replies()
     measure = pace(rows)
-    lines = [_line(row) for row in rows]
+    lines = [columns(map(_line, rows))] if rows else []
     lines += [
         f"reply {found.rid[:16]} by {found.by} names no request known here ({name[:16]})" for name, found in strays
     ]
     median = "" if measure.hours_median is None else f", median {measure.hours_median} hours"
-    lines.append(f"{measure.requests} requests, {measure.answered} answered{median}")
+    lines.append(f"{many(measure.requests, 'request')}, {measure.answered} answered{median}")
     value = {
         "pace": msgspec.to_builtins(measure),
         "requests": msgspec.to_builtins(rows),
@@ -210,11 +213,12 @@ def requests_shown(node: Node) -> tuple[dict[str, object], str]:
     return value, "\n".join(lines)
 
 
-def _line(row: Asked) -> str:
-    words = " ".join(next(iter(row.text.values())).split())[:60]
-    hours = "" if row.hours is None else f"  {row.hours} h"
-    reason = f" ({row.reason})" if row.reason else ""
-    mark = "" if row.received else "  not received yet"
+def _line(row: Asked) -> tuple[str, ...]:
+    words = " ".join(next(iter(row.text.values())).split())
+    words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+    hours = "" if row.hours is None else f"{row.hours} h"
+    state = f"{row.state} ({row.reason})" if row.reason else row.state
     return (
-        f"{row.by} {row.number}  {row.rid[:16]}  {row.state}{reason}{hours}  {row.priority}  {row.area}  {words}{mark}"
-    )
+        f"{row.by} {row.number}", row.rid[:16], state if row.received else "not received yet", hours, row.priority,
+        row.area, words,
+    )  # fmt: skip

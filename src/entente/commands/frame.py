@@ -5,7 +5,8 @@ prompt, never from arguments.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from entente.keys import SoftSigner
 from entente.node.node import Node
 from entente.place import last_demo
 from entente.strict import read_own
+from entente.treaty.marking import Marking, marking_line
 from entente.treaty.request import Finding
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,6 +73,53 @@ def signers_of(node: Node, handles: Sequence[str], passwords: Sequence[Path]) ->
         (handle, node.person_signer(handle, password_of(handle, path)))
         for handle, path in zip(handles, files, strict=False)
     ]
+
+
+def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
+    """The rows as lines with aligned columns, as a terminal draws them; a column that is empty throughout is gone."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        indent
+        + "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True) if width
+        ).rstrip()
+        for row in cells
+    )
+
+
+def _width(text: str) -> int:
+    """How many places a terminal gives to a text: two to a wide letter, none to what colours it or joins another."""
+    plain = click.unstyle(text)
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in plain
+    )
+
+
+def many(count: int, thing: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def body_lines(body: Mapping[str, Any]) -> str:
+    """What an act says, a line for each field; its exact bytes are what --json shows. The nonce says nothing."""
+    return columns(((f"{name}:", _words_of(name, value)) for name, value in body.items() if name != "nonce"), "  ")
+
+
+def _words_of(name: str, value: Any) -> str:  # noqa: ANN401 - a field of any act
+    if name == "marking":
+        return marking_line(msgspec.convert(value, Marking))
+    if name == "releases":
+        return "; ".join(f"{one['origin'].split('/')[2]} entries {_spans(one['spans'])}" for one in value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key} {_words_of(key, item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else " ".join(str(value).split()) or "not stated"
+
+
+def _spans(spans: Sequence[Sequence[int]]) -> str:
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)
 
 
 class Verbs(click.Group):

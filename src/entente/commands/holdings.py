@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, main, node_verb, opened, show, signers_of
+from entente.commands.frame import FILE, columns, main, node_verb, opened, show, signers_of
 from entente.node.copies import copied_rids, copies_of
 
 _WITNESS = click.option("--witness", "handles", multiple=True, help="Who witnesses it (repeat for several).")
@@ -55,7 +55,9 @@ def _end(
             "entry": None, "made_from_it": made, "outcome": outcome, "rid": found.rid, "witnesses": found.witnesses,
         }  # fmt: skip
         if not yes:
-            takes = f"it takes {found.witnesses} witness(es)" if found.witnesses else "it takes no witness"
+            takes = (
+                f"it takes {found.witnesses} who witness it (--witness)" if found.witnesses else "it takes no witness"
+            )
             text = f"{found.rid}: its key, objects and blob would be erased here for good, and answered {outcome}"
             more = [f"with it what was made from it here: {place[:16]}" for place in made]
             show(as_json, value, "\n".join([text, *more, f"{takes}; nothing was done; add --yes"]))
@@ -101,8 +103,8 @@ def copy_list(folder: Path | None, *, as_json: bool) -> None:
     with opened(folder) as node:
         rows = [{"copy": copy, "rid": rid} for rid in copied_rids(node) for copy in copies_of(node, rid)]
         lines = [
-            f"{rid[:16]}  copy {one.n}  {'closed ' + one.closed if one.closed else 'out':24s} {one.holder}, {one.place}"
+            (rid[:16], f"copy {one.n}", f"closed {one.closed}" if one.closed else "out", one.holder, one.place)
             for rid in copied_rids(node)
             for one in copies_of(node, rid)
         ]
-    show(as_json, rows, "\n".join(lines) or "no copy was made")
+    show(as_json, rows, columns(lines) or "no copy was made")

@@ -11,7 +11,7 @@ import msgspec
 from entente.app import AREAS
 from entente.commands.accounts import duties_shown, owed, owed_lines
 from entente.commands.documents import requests_shown
-from entente.commands.frame import FOLDER, default_node, finding_line, main, node_verb, opened, show
+from entente.commands.frame import FOLDER, columns, default_node, finding_line, main, many, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
 from entente.node.report import find_folders
@@ -42,17 +42,14 @@ def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> 
     crossing = [item for item in found.objects if item.crosses]
     staying = [item for item in found.objects if not item.crosses]
     limit = None if everything else 12
-    for title, group in ((f"{len(crossing):,} objects crossed", crossing), (f"{len(staying):,} stayed", staying)):
+    for title, group in ((f"{many(len(crossing), 'object')} crossed", crossing), (f"{len(staying):,} stayed", staying)):
         lines.append(title)
         for item in group[:limit]:
             reason = f"  Art. {item.article} ({item.rule})" if item.rule else ""
-            lines.append(f"  {item.type:24s} {item.title[:60]:60s}{reason}")
+            lines.append(f"  {item.type:24s} {item.title[:60]:60s}{reason}".rstrip())
         if limit is not None and len(group) > limit:
             lines.append(f"  … and {len(group) - limit:,} more (--all)")
     show(as_json, found, "\n".join(lines))
-
-
-LISTS = ["releases", "drafts", "imports", "inbox", "requests", "duties"]
 
 
 @main.command("list")
@@ -70,8 +67,17 @@ def list_(what: str, folder: Path | None, *, as_json: bool) -> None:
             show(as_json, *requests_shown(node))
             return
         rows = _rows(node, what)
-    text = "\n".join("  ".join(str(value) for value in row.values()) for row in rows)
-    show(as_json, rows, text or f"no {what}")
+    show(as_json, rows, columns(_cells(what, row) for row in rows) or f"no {what}")
+
+
+def _cells(what: str, row: dict[str, object]) -> list[object]:
+    """A row for people: ids shortened to what every command takes, counts with what they count."""
+    shown = {**row, **({"rid": str(row["rid"])[:16]} if "rid" in row else {})}
+    if what == "imports":
+        return [*list(shown.values())[:3], f"{row['count']:,} taken in", f"{row['quarantined']:,} quarantined"]
+    if what == "releases":
+        return [*list(shown.values())[:4], many(int(str(row["records"])), "record"), shown["rid"]]
+    return list(shown.values())
 
 
 def _rows(node: Node, what: str) -> list[dict[str, object]]:
@@ -131,18 +137,19 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             "party": node.party, "registers": registers, "statements": statements, "worker": worker,
         }  # fmt: skip
         lines = [f"{node.party} under {law.id} version {law.version}{' · EXERCISE' if law.exercise else ''}"]
+        lines.append(f"  agreement {node.law.hash}")
         lines += [
-            f"  {p}: {r['entries']} entries, {r['releases']} releases, {r['invalid']} invalid"
+            f"  {p}: {r['entries']} entries, {many(r['releases'], 'release')}, {r['invalid']} invalid"
             for p, r in registers.items()
         ]
         lines.append(f"  the partner has cosigned {node.acknowledged()} of our entries")
         if waiting:
-            lines.append(f"  {waiting} act(s) wait for signatures (`entente act list`)")
+            lines.append(f"  waiting for signatures: {many(waiting, 'act')} (`entente act list`)")
         lines += [click.style(f"  NOT FULLY ERASED: {rid} (`entente destroy`)", fg="red") for rid in begun]
         if node.frozen:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
         median = "" if measure.hours_median is None else f", median {measure.hours_median} hours"
-        lines.append(f"  {measure.requests} requests, {measure.answered} answered{median}")
+        lines.append(f"  {many(measure.requests, 'request')}, {measure.answered} answered{median}")
         lines += owed_lines(node)
         lines += _worker_lines(worker)
         lines += [

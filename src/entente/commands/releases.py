@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, FOLDER, finding_line, main, node_verb, opened, password_of, show
+from entente.commands.frame import FILE, FOLDER, finding_line, main, many, node_verb, opened, password_of, show
 from entente.node.import_ import file_data
 from entente.node.propose import Wish
 from entente.node.served import FolderTree
+
+MOST = 12  # of what stays is printed; the rest on request
 
 
 @main.command("import")
@@ -54,7 +56,12 @@ def propose(
     with opened(folder) as node:
         made = node.propose(source, wish)
         refused = [{"article": w.article, "id": w.id, "reason": w.reason, "rule": w.rule} for _, w in made.refused]
-    lines = [f"draft {made.rid}", f"{made.state}: {made.kept:,} objects, {made.bytes:,} bytes; {len(refused):,} stay"]
+    lines = [
+        f"draft {made.rid}",
+        f"{made.state}: {many(made.kept, 'object')}, {made.bytes:,} bytes; {len(refused):,} stay",
+    ]
+    lines += [f"  stays: {item['id']}: {item['reason']} (Art. {item['article']})" for item in refused[:MOST]]
+    lines += [f"  … and {len(refused) - MOST:,} more (`entente why {made.rid[:16]} --all`)"] if refused[MOST:] else []
     lines += [finding_line(f) for f in (*made.decision.refusals, *made.gate.refusals)]
     if made.mentions:
         lines.append(f"{made.mentions:,} of them mention a withheld object in prose")
@@ -88,7 +95,9 @@ def dispatch(rids: tuple[str, ...], folder: Path | None, *, yes: bool, as_json: 
         if not yes:
             found = [node.why(rid) for rid in rids]
             rows = [{"objects": sum(o.crosses for o in w.objects), "rid": w.rid, "state": w.state} for w in found]
-            text = "\n".join(f"{r['rid']}: {r['state']}, {r['objects']:,} objects would cross" for r in rows)
+            text = "\n".join(
+                f"{r['rid']}: {r['state']}, {many(int(str(r['objects'])), 'object')} would cross" for r in rows
+            )
             show(as_json, rows, f"{text}\nnothing was done; add --yes")
             return
         if node.settings.dispatch_slot_minutes:
@@ -107,7 +116,7 @@ def pull(tree: Path | None, folder: Path | None, *, as_json: bool) -> None:
     with opened(folder) as node:
         done = node.pull(FolderTree(tree) if tree else None)
     text = f"{done.entries} new entries (now {done.size}); the partner has cosigned {done.acknowledged} of ours"
-    text += "".join(f"\n  entry {h.idx}: {h.records:,} objects received" for h in done.opened)
+    text += "".join(f"\n  entry {h.idx}: {many(h.records, 'object')} received" for h in done.opened)
     text += "".join(f"\n  entry {idx}: {outcome}: {reason}" for idx, outcome, reason in done.refused)
     text += "".join(f"\n  entry {idx}: waiting: {reason}" for idx, reason in done.waiting)
     show(as_json, done, text)

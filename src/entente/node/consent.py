@@ -41,7 +41,7 @@ def end_consent(node: Ledger, third: str, by: str) -> None:
     """The third's consent is held no more: nothing of it that has not left yet may leave."""
     last = _last(node, third)
     if last is None or not last.stands:
-        raise UsageError(f"no consent of {third} is held")
+        raise UsageError(f"no consent of {third} is held", remedy="See `entente consent list`.")
     _note(node, msgspec.structs.replace(last, by=by, stands=False))
 
 
@@ -72,6 +72,11 @@ def held_consent(node: Ledger, originator: str) -> str:
         return NONE
     last = _last(node, originator)
     return _commitment(node, last) if last is not None and last.stands else NONE
+
+
+def consents_noted(node: Ledger) -> dict[str, Consent | None]:
+    """Each third state that the agreement names, with what was last noted of its consent."""
+    return {third: _last(node, third) for third in node.law.law.thirds}
 
 
 def consents(node: Ledger) -> tuple[str, ...]:

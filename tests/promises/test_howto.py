@@ -1,0 +1,119 @@
+"""The pages of docs/howto can be followed: every command in them runs, in order, and prints what the page shows.
+
+What a page promises holds afterwards on both nodes, under both sample agreements: of what was destroyed no byte is
+left, the year's account is the same, and both verifiers find nothing.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from lab.acts import found_in
+from promises.demo_run import ROOT, SAMPLES, Run, copy_of, demo, fresh, index_of, said, sample_run, verify_py
+from promises.howto_run import PREPARE, Reader, blocks, release
+
+HOWTO = ROOT / "docs" / "howto"
+DOCUMENTS, AFTER = HOWTO / "documents.md", HOWTO / "after.md"
+PAGES = (DOCUMENTS,)
+TEAMS: Mapping[str, str] = MappingProxyType(
+    {
+        "SAMPLE": "SAMPLE", "IND/iyer": "AAA/nair", "KOR/park": "BBB/lee", "IND": "AAA", "KOR": "BBB",
+        "--role security": "--role release", "UNCLASSIFIED": "CLEAR", "일반": "CLEAR", "CONFIDENTIAL": "GREEN",
+        "SECRET": "AMBER", "defence cooperation": "cyber defence",
+    }
+)  # fmt: skip
+
+
+@cache
+def teams_run() -> Run:
+    """The demo under the sample of two response teams, once."""
+    return demo("--agreement", SAMPLES / "two-certs.toml").check()
+
+
+def reader(kind: str, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """Someone in a demo's folder under one of the two samples."""
+    nations = kind == "india-korea"
+    folder = copy_of((sample_run() if nations else teams_run()).folder, fresh("trial"))
+    monkeypatch.chdir(folder)
+    return Reader(folder, {} if nations else TEAMS, exact=nations)
+
+
+@pytest.fixture(scope="module", params=["india-korea", "two-certs"])
+def followed(request: pytest.FixtureRequest) -> Reader:
+    """The page on documents, followed to its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = reader(request.param, patch)
+        found.follow(DOCUMENTS)
+    return found
+
+
+def nodes_of(found: Reader) -> list[Path]:
+    """The folders of the two nodes."""
+    return [found.folder / code for code in index_of(found.folder)]
+
+
+def test_the_first_document_was_asked_for_sent_reclassified_and_returned(followed: Reader) -> None:
+    values = followed.values
+    for node in nodes_of(followed):
+        asked = next(row for row in said("list", "requests", "--node", node)["requests"] if row["rid"] == values["ASK"])
+        assert asked["state"] == "answered"
+        assert asked["replies"][0]["rids"] == [values["DOC"]]
+        assert release(node, values["DOC"])["state"] == "ended"
+        assert release(node, values["RETURN"])["state"] == "received"
+        assert not {values["DOC"], values["SECRET"]} & {row.get("rid") for row in said("list", "duties", "--node", node)}
+
+
+def test_of_the_second_document_no_byte_is_left_at_either_node(followed: Reader) -> None:
+    saved = (followed.folder / "depots.txt").read_bytes()
+    assert b"saffron-kettle" in saved
+    for node in nodes_of(followed):
+        assert release(node, followed.values["SECRET"])["state"] == "ended"
+        assert found_in(node, b"saffron-kettle", saved, b"Depots") == []
+    returned = b"store it high before the snow"
+    assert found_in(nodes_of(followed)[1], returned) == []
+    assert found_in(nodes_of(followed)[0], returned)
+
+
+def test_the_accounts_of_the_year_are_equal_and_name_both_documents(followed: Reader) -> None:
+    year = next(row["at"] for row in said("list", "drafts", "--node", nodes_of(followed)[0]))[:4]
+    drawn = [said("reconcile", "--year", year, "--node", node) for node in nodes_of(followed)]
+    assert drawn[0] == drawn[1]
+    first, second = ((followed.folder / f"year-{side}.jsonl").read_text() for side in ("ind", "kor"))
+    assert first == second
+    if year == "2026":
+        assert all(followed.values[name] in first for name in ("DOC", "SECRET", "RETURN"))
+
+
+def test_both_verifiers_find_nothing_after_the_page(followed: Reader) -> None:
+    assert said("verify", followed.folder)["faults"] == []
+    verify_py(*nodes_of(followed)).check()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_is_typed_and_none_names_a_folder_of_ours(page: Path) -> None:
+    found = blocks(page)
+    assert tuple(found[0].text.splitlines()) == PREPARE
+    assert any(block.shown for block in found)
+    assert not any(" /" in block.text for block in found if not block.saved)
+
+
+def test_a_page_whose_output_is_not_what_is_printed_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = reader("india-korea", monkeypatch)
+    page = tmp_path / "page.md"
+    wrong = ("nothing is owed\n", "…\nKOR owes IND  nothing\n…\n", "")
+    for shown in wrong:
+        page.write_text(f"```sh\nentente list duties --node KOR\n```\n\n```text\n{shown}```\n")
+        with pytest.raises(AssertionError, match=r"page.md:1: (not printed|printed, but not shown)"):
+            found.follow(page)
+    page.write_text("```sh\nentente list duties --node NOWHERE\n```\n")
+    with pytest.raises(AssertionError, match="exit"):
+        found.follow(page)
+    page.write_text("```sh\nrm -r KOR\n```\n")
+    with pytest.raises(pytest.fail.Exception, match="does not know"):
+        found.follow(page)
+    page.write_text("  ```sh\n  entente list\n  ```\n")
+    with pytest.raises(AssertionError, match="indented"):
+        found.follow(page)
