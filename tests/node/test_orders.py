@@ -232,6 +232,7 @@ def test_a_fault_before_any_step_of_the_erasure_is_finished_by_the_next_opening(
     verified(pair)
 
 
+@pytest.mark.slow
 def test_a_crash_before_any_act_on_disk_is_finished_by_the_next_opening(pair: Pair) -> None:
     rid, source = canary(pair)
     pair.exchange()

@@ -256,6 +256,7 @@ def test_a_file_that_is_gone_is_found_and_named(node: str, kind: str) -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_two_files_swapped_are_found_and_one_is_named() -> None:
     wrong = []
     for node in NODES:

@@ -177,6 +177,7 @@ def cut_always(crossing: Crossing, count: int) -> None:
         assert crossing.finish() == good, f"{way} {at}"
 
 
+@pytest.mark.slow
 def test_a_wire_that_always_breaks_at_one_place_leaves_a_state_to_go_on_from(crossing: Crossing) -> None:
     """Both know, once the wire is good, what they would have known; before that, that the partner was away."""
     cut_always(crossing, FEW)
@@ -382,6 +383,7 @@ def paths_of(pair: Pair, releases: Sequence[Dispatched]) -> list[str]:
     return sorted(path for path in set(seen.asked) if seen.inner.get(path, 1 << 30) is not None)
 
 
+@pytest.mark.slow
 def test_an_answer_to_another_question_is_never_accepted(pair: Pair, tmp_path: Path) -> None:
     """Each file that the receiver asks for is replaced by each other: refused or awaited, never held, never a fork.
 
