@@ -17,7 +17,7 @@ import pytest
 
 from entente.errors import BusyError
 from entente.node import lock
-from entente.node.lock import Lock
+from entente.node.lock import Lock, sole_worker
 from lab.pair import Pair, unchanged
 from lab.tls import until
 
@@ -110,6 +110,15 @@ def free(folder: Path) -> bool:
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("how", ["keeps", "yields"])
+def test_a_node_has_one_worker_at_a_time_and_is_free_again_after_it(tmp_path: Path) -> None:
+    with sole_worker(tmp_path):
+        with pytest.raises(BusyError, match="another process serves"), sole_worker(tmp_path):
+            pytest.fail("two workers")
+        Lock(tmp_path).close()
+    with sole_worker(tmp_path):
+        pass
+
+
 def test_a_second_process_is_told_that_the_first_has_it(
     tmp_path: Path, hold: Callable[[str], Holder], how: str
 ) -> None:

@@ -8,6 +8,8 @@ somebody stands there, closes the node, and queues up again.
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from entente.errors import BusyError
@@ -53,6 +55,24 @@ class Lock:
         os.close(self._lock)
         if self._turn is not None:
             os.close(self._turn)
+
+
+@contextmanager
+def sole_worker(folder: Path) -> Iterator[None]:
+    """While this lasts no other process can be the node's worker; BusyError if one is.
+
+    Two would take turns without end and listen twice.
+    """
+    try:
+        handle = _take(folder / "worker.lock", 0.0)
+    except BusyError:
+        raise BusyError(
+            "another process serves this node", place=str(folder), remedy="`entente status` names it; end that first."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _take(path: Path, patience_s: float) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from entente.errors import BusyError, EntenteError, StoreError
+from entente.node.lock import sole_worker
 from entente.node.node import Node
 from entente.node.wire import WireTree, YieldedError
 from entente.strict import read_own, time_text
@@ -209,8 +210,14 @@ class Worker:
 def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
     """The node is served to the partner and worked on until `worker.stop` is set; then all is closed, in order.
 
-    Raises: UsageError (not paired, or nowhere to listen), StateError (the listener answered a stranger).
+    Raises: UsageError (not paired, or nowhere to listen), StateError (the listener answered a stranger), BusyError
+    (another process serves this node).
     """
+    with sole_worker(worker.folder):
+        _serve(worker, listen, say)
+
+
+def _serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
     from entente.node.serve_partner import Listener, split_address  # noqa: PLC0415 - a tenth of a second that no other verb should pay
 
     node = worker.open()
