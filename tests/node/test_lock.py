@@ -108,8 +108,6 @@ def free(folder: Path) -> bool:
     return True
 
 
-@pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("how", ["keeps", "yields"])
 def test_a_node_has_one_worker_at_a_time_and_is_free_again_after_it(tmp_path: Path) -> None:
     with sole_worker(tmp_path):
         with pytest.raises(BusyError, match="another process serves"), sole_worker(tmp_path):
@@ -119,6 +117,8 @@ def test_a_node_has_one_worker_at_a_time_and_is_free_again_after_it(tmp_path: Pa
         pass
 
 
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("how", ["keeps", "yields"])
 def test_a_second_process_is_told_that_the_first_has_it(
     tmp_path: Path, hold: Callable[[str], Holder], how: str
 ) -> None:
