@@ -41,9 +41,12 @@ def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> 
         lines += ["home rules (private):", *(finding_line(item) for item in found.gate)]
     crossing = [item for item in found.objects if item.crosses]
     staying = [item for item in found.objects if not item.crosses]
+    if not found.objects:
+        lines.append("no object of it is held here")
     limit = None if everything else 12
     for title, group in ((f"{many(len(crossing), 'object')} crossed", crossing), (f"{len(staying):,} stayed", staying)):
-        lines.append(title)
+        if found.objects:
+            lines.append(title)
         for item in group[:limit]:
             reason = f"  Art. {item.article} ({item.rule})" if item.rule else ""
             lines.append(f"  {item.type:24s} {item.title[:60]:60s}{reason}".rstrip())

@@ -5,17 +5,18 @@ from typing import Any
 
 import click
 
-from entente.account.acts import STRENGTHS, Undertaking
+from entente.account.acts import STRENGTHS, Claim, Undertaking
 from entente.account.claim import claims
 from entente.account.statement import Reconciled
 from entente.account.undertaking import undertakings
 from entente.commands.acts import act_out, signing
-from entente.commands.frame import main, node_verb, opened, show
+from entente.commands.frame import columns, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
 from entente.node.order import pointed
 from entente.strict import encode, parse
 
+LONGEST = 40  # of an undertaking's words in a list; --json has them all
 CLEAR = "this text will stand in clear in both registers; what is above the clear level travels as a document\n"
 
 
@@ -214,13 +215,14 @@ def claim_list(folder: Path | None, *, as_json: bool) -> None:
 def _show(rows: tuple[Reconciled, ...], *, as_json: bool, none: str) -> None:
     lines = []
     for row in rows:
-        lines.append(f"{row.key}: {' '.join([row.state, *row.fields])}")
-        for party, fact in row.stated.items():
-            body = fact.body
-            what = (
-                body.value
-                if not isinstance(body, Undertaking)
-                else f"{body.strength}: {' / '.join(body.text.values())}"
-            )
-            lines.append(f"  {party}  {fact.act[:16]}  {what}")
+        lines.append(f"{row.key}: {row.state}{' in ' + ', '.join(row.fields) if row.fields else ''}")
+        lines.append(columns((_stated(party, fact.act, fact.body) for party, fact in row.stated.items()), "  "))
     show(as_json, rows, "\n".join(lines) or none)
+
+
+def _stated(party: str, act: str, body: Undertaking | Claim) -> tuple[str, ...]:
+    if isinstance(body, Claim):
+        return party, body.value, body.basis, act[:16]
+    words = " / ".join(" ".join(text.split()) for text in body.text.values())
+    due = f"due {body.due}" if isinstance(body.due, str) else ""
+    return party, body.strength, words if len(words) <= LONGEST else words[: LONGEST - 1] + "…", due, act[:16]
