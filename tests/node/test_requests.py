@@ -329,7 +329,7 @@ def test_a_question_is_asked_answered_and_listed_on_the_command_line(pair: Pair,
     said = run(b, "reply", made["rid"][:12], "--state", "answered", "--rid", draft["rid"][:12],
                "--author", f"{second}/rao", "--map", maps[second])  # fmt: skip
     told = said.split()[1]
-    assert f"entente approve {told}" in said
+    assert f"entente approve {told[:16]}" in said
     pair.open(first), pair.open(second)
     send(pair, pair.b, told)
     pair.exchange()
@@ -341,8 +341,16 @@ def test_a_question_is_asked_answered_and_listed_on_the_command_line(pair: Pair,
     shown = run(a, "document", "show", draft["rid"])
     assert shown.startswith(f"{second}: ")
     out = tmp_path / "out.txt"
-    assert run(a, "document", "export", draft["rid"], "--out", str(out)).count(f"{second}: ") == 2
+    words = ["document", "export", draft["rid"], "--out", str(out)]
+    assert run(a, *words, code=2).startswith("Cannot do that as asked: the holder")
+    assert not out.exists()
+    said = run(a, *words, "--holder", "Maj. Bose", "--place", "room 3")
+    assert said.count(f"{second}: ") == 2
+    assert "copy 1 of 1: Maj. Bose, room 3" in said
     assert out.read_text() == "They."
+    with_more = [*words[:-1], str(tmp_path / "more.txt"), "--holder", "x", "--place", "y"]
+    assert "1 of 1 copies were made" in run(a, *with_more, code=1)
+    assert not (tmp_path / "more.txt").exists()
 
 
 def test_the_command_line_refuses_what_acts_and_says_why(pair: Pair, tmp_path: Path) -> None:

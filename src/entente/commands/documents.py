@@ -8,7 +8,7 @@ import msgspec
 
 from entente.commands.frame import FILE, columns, main, many, node_verb, opened, show
 from entente.errors import UsageError
-from entente.node.documents import Held, write_file
+from entente.node.documents import Held
 from entente.node.import_ import file_data
 from entente.node.node import Node
 from entente.node.requests import Asked, Proposed, pace
@@ -183,16 +183,20 @@ def show_(rid: str, folder: Path | None, *, as_json: bool) -> None:
 @document.command()
 @click.argument("rid")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A new file.")
+@click.option("--holder", default="", help="Who will have it; wanted for what the partner released.")
+@click.option("--place", default="", help="Where it will be; wanted for what the partner released.")
 @node_verb
-def export(rid: str, out: Path, folder: Path | None, *, as_json: bool) -> None:
-    """Write a document that is held here to a file; its markings are printed and go with every copy."""
+def export(rid: str, out: Path, holder: str, place: str, folder: Path | None, *, as_json: bool) -> None:
+    """Write a document that is held here to a file. Of what the partner released that is a numbered copy."""
     with opened(folder) as node:
         held = _held(node, rid)
-        write_file(held, out)
-    value = {"banner": held.banner, "out": str(out), "rid": held.rid, "sha256": held.sheet.sha256}
-    show(
-        as_json, value, "\n".join([*held.banner, f"{out}: {held.sheet.size:,} bytes, {held.sheet.media}", *held.banner])
-    )
+        copy = node.export(held, out, holder, place)
+        allowed = node.show(held.rid).copies_allowed if copy is not None else 0
+    lines = [*held.banner, f"{out}: {held.sheet.size:,} bytes, {held.sheet.media}", *held.banner]
+    if copy is not None:
+        lines.append(f"copy {copy.n} of {allowed}: {copy.holder}, {copy.place}; `entente copy close` when it is gone")
+    value = {"banner": held.banner, "copy": copy, "out": str(out), "rid": held.rid, "sha256": held.sheet.sha256}
+    show(as_json, value, "\n".join(lines))
 
 
 def requests_shown(node: Node) -> tuple[dict[str, object], str]:

@@ -11,6 +11,7 @@ from entente.account.cascade import carried, current_marking, scale_of
 from entente.account.state import find_release
 from entente.crossing.payload import commitments
 from entente.errors import CorruptionError, StateError, StoreError, UsageError
+from entente.node.copies import Copy, close_copy, make_copy
 from entente.node.held import read_release
 from entente.node.import_ import Imported, Validate, import_file
 from entente.node.ledger import Ledger
@@ -127,6 +128,27 @@ def banner(law: Agreement, mark: Marking, sender: str) -> tuple[str, ...]:
     if word is not None:
         lines.append(f"{other}: {marking_line(msgspec.structs.replace(mark, level=word))}")
     return tuple(lines)
+
+
+def export(node: Ledger, held: Held, out: Path, holder: str, place: str) -> Copy | None:
+    """The document's file stands at `out`; of a release of the partner's that is the next numbered copy, else None.
+
+    Raises: as `write_file` and `make_copy`; UsageError if nobody is named to hold a copy. No file is there then, and no
+    copy is out.
+    """
+    fact = node.other_side.release(held.rid)
+    if fact is None:
+        write_file(held, out)
+        return None
+    if out.exists():
+        raise UsageError("something is there", place=str(out), remedy="Give --out a new name.")
+    copy = make_copy(node, fact, holder, place)
+    try:
+        write_file(held, out)
+    except BaseException:
+        close_copy(node, fact, copy.n)
+        raise
+    return copy
 
 
 def write_file(held: Held, out: Path) -> None:

@@ -42,6 +42,7 @@ from entente.node import (
     tls,
     why,
 )
+from entente.node.documents import Held
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import FolderTree, Reader
@@ -241,6 +242,10 @@ class Node(Ledger):
     def documents(self, rid: str) -> tuple[documents.Held, ...]:
         """The documents of a release held here, or of a draft of ours."""
         return documents.documents(self, rid)
+
+    def export(self, held: Held, out: Path, holder: str, place: str) -> copies.Copy | None:
+        """A document's file stands at `out`, as a numbered copy if the partner released it."""
+        return documents.export(self, held, out, holder, place)
 
     def ask(self, sheet: RequestSheet, *, author: str, map_id: str) -> requests.Proposed:
         """A draft of this request stands."""
