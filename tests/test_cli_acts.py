@@ -229,6 +229,17 @@ def test_copies_are_made_closed_and_listed(desks: tuple[Desk, Desk, str]) -> Non
     assert "closed" in theirs("copy", "list").check().out
 
 
+def test_a_consent_is_noted_only_of_a_third_state_that_the_agreement_names(
+    desks: tuple[Desk, Desk, str], tmp_path: Path
+) -> None:
+    ours, _, _ = desks
+    letter = str(written("We agree.\n", tmp_path / "letter"))
+    assert "names no third" in ours("consent", "note", "AUS", letter, "--by", "IND/iyer").check(2).err
+    assert "no consent of AUS" in ours("consent", "end", "AUS", "--by", "IND/iyer").check(2).err
+    assert ours.said("consent", "list") == []
+    assert "names no third" in ours("consent", "list").check().out
+
+
 def test_the_next_version_is_signed_and_adopted_by_both(desks: tuple[Desk, Desk, str], tmp_path: Path) -> None:
     ours, theirs, _ = desks
     old = ours.said("status")["agreement"]

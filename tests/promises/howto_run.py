@@ -2,8 +2,8 @@
 
 A page is a list of fenced blocks. `sh` holds commands; the `text` directly after it is what they print, line by line; a
 block after the words "Save as `NAME`:" is a file. In what is printed, `…` stands for anything, a line of it for any
-lines, a time for any time, a gap between columns for any such gap, and `$NAME` for an id, which is what `$NAME` means from there on. A command that this does
-not know, or output that the page does not show, fails.
+lines, a time for any time, a gap between columns for any such gap, and `$NAME` for an id: that is what `$NAME` means
+from there on. A command that this does not know, or output that the page does not show, fails.
 """
 
 import re
@@ -122,7 +122,7 @@ class Reader:
                 return self._exchange()
             case ["cmp", first, second]:
                 same = (self.folder / first).read_bytes() == (self.folder / second).read_bytes()
-                return 0 if same else 1, "", f"{first} {second} differ"
+                return int(not same), "", "" if same else f"{first} {second} differ\n"
             case ["sed", "-e", first, "-e", second, name] if to:
                 self._sed((first, second), name, to)
                 return 0, "", ""

@@ -12,12 +12,13 @@ from types import MappingProxyType
 import pytest
 
 from lab.acts import found_in
-from promises.demo_run import ROOT, SAMPLES, Run, copy_of, demo, fresh, index_of, said, sample_run, verify_py
+from promises.demo_run import ROOT, SAMPLES, Run, cli, copy_of, demo, fresh, index_of, said, sample_run, verify_py
 from promises.howto_run import PREPARE, Reader, blocks, release
 
 HOWTO = ROOT / "docs" / "howto"
 DOCUMENTS, AFTER = HOWTO / "documents.md", HOWTO / "after.md"
-PAGES = (DOCUMENTS,)
+PAGES = (DOCUMENTS, AFTER)
+SAMPLE_NAMES = ("india-korea", "two-certs")
 TEAMS: Mapping[str, str] = MappingProxyType(
     {
         "SAMPLE": "SAMPLE", "IND/iyer": "AAA/nair", "KOR/park": "BBB/lee", "IND": "AAA", "KOR": "BBB",
@@ -25,6 +26,9 @@ TEAMS: Mapping[str, str] = MappingProxyType(
         "SECRET": "AMBER", "defence cooperation": "cyber defence",
     }
 )  # fmt: skip
+
+
+SAME = (("incident", "list"), ("undertaking", "list"), ("claim", "list"), ("standing", "list"))
 
 
 @cache
@@ -41,12 +45,22 @@ def reader(kind: str, monkeypatch: pytest.MonkeyPatch) -> Reader:
     return Reader(folder, {} if nations else TEAMS, exact=nations)
 
 
-@pytest.fixture(scope="module", params=["india-korea", "two-certs"])
+@pytest.fixture(scope="module", params=SAMPLE_NAMES)
 def followed(request: pytest.FixtureRequest) -> Reader:
     """The page on documents, followed to its end."""
+    return to_the_end_of(DOCUMENTS, request.param)
+
+
+@pytest.fixture(scope="module", params=SAMPLE_NAMES)
+def later(request: pytest.FixtureRequest) -> Reader:
+    """The page on what comes after the crossing, followed to its end."""
+    return to_the_end_of(AFTER, request.param)
+
+
+def to_the_end_of(page: Path, kind: str) -> Reader:
     with pytest.MonkeyPatch.context() as patch:
-        found = reader(request.param, patch)
-        found.follow(DOCUMENTS)
+        found = reader(kind, patch)
+        found.follow(page)
     return found
 
 
@@ -97,6 +111,37 @@ def test_the_accounts_of_the_year_are_equal_and_name_both_documents(followed: Re
 def test_both_verifiers_find_nothing_after_the_page(followed: Reader) -> None:
     assert said("verify", followed.folder)["faults"] == []
     for node in nodes_of(followed):
+        verify_py(node).check()
+
+
+def test_after_the_page_on_what_follows_both_nodes_say_the_same_of_every_part_of_it(later: Reader) -> None:
+    nodes = nodes_of(later)
+    both = [[said(*words, "--node", node) for node in nodes] for words in SAME]
+    assert all(first == second for first, second in both)
+    incidents, undertakings, claims, standings = (first for first, _ in both)
+    assert [(case["open"], case["stages"]) for case in incidents] == [(False, ["notice", "findings", "measures"])]
+    assert incidents[0]["reaches"]
+    assert [(row["key"], row["state"]) for row in undertakings] == [("radar/1", "agree")]
+    assert [row["state"] for row in claims] == [f"only {nodes[0].name}"]
+    granted = next(row for row in standings if row["act"].startswith(later.values["GRANT"]))
+    assert granted["state"] == "revoked"
+    for node in nodes:
+        found = said("status", "--node", node)
+        assert found["agreement"] == later.values["SECOND"]
+        assert "SUSPENDED" not in cli("status", "--node", node).check().out
+        (withdrawn,) = [
+            row for row in said("list", "--node", node) if row["number"] == 2 and row["from"] == nodes[0].name
+        ]
+        assert withdrawn["state"] in {"ended", "withdrawn"}
+        assert withdrawn["rid"] not in {duty.get("rid") for duty in said("list", "duties", "--node", node)}
+
+
+def test_after_the_page_on_what_follows_the_accounts_are_equal_and_both_verifiers_find_nothing(later: Reader) -> None:
+    first, second = ((later.folder / f"year-{side}.jsonl").read_bytes() for side in ("ind", "kor"))
+    assert first == second
+    assert b"radar/1" in first
+    assert said("verify", later.folder)["faults"] == []
+    for node in nodes_of(later):
         verify_py(node).check()
 
 

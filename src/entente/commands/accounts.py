@@ -1,5 +1,6 @@
 """What it adds up to: the account of both registers, what each party owes, and what an incident reaches."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -25,10 +26,10 @@ CAUSES = {
     ("answer", "order"): "to an order",
     ("answer", "release"): "to a release",
     ("answer", "incident"): "to an incident",
-    ("return_or_destroy", "retention"): "its time is over",
+    ("return_or_destroy", "retention"): "time over",
     ("return_or_destroy", "withdrawn"): "withdrawn",
     ("return_or_destroy", "return"): "wanted back",
-    ("return_or_destroy", "destroy"): "to be destroyed",
+    ("return_or_destroy", "destroy"): "ordered",
 }
 
 
@@ -121,7 +122,16 @@ def owed_lines(node: Node) -> list[str]:
 def duties_shown(node: Node, at: str) -> tuple[list[dict[str, object]], str]:
     """Every duty of both parties; for scripts and for people."""
     found = node.duties(at)
-    return [msgspec.to_builtins(duty) for duty in found], columns(map(_duty, found)) or "nothing is owed"
+    return [msgspec.to_builtins(duty) for duty in found], _owed(found) or "nothing is owed"
+
+
+def _owed(found: Sequence[Duty]) -> str:
+    """The duties under a line for each party that owes, all in the same columns."""
+    rows = columns(map(_duty, found), "  ").splitlines()
+    owing: dict[str, list[str]] = {}
+    for duty, row in zip(found, rows, strict=True):
+        owing.setdefault(f"{duty.owed_by} owes {duty.owed_to}", []).append(row)
+    return "\n".join(line for head, lines in owing.items() for line in (head, *lines))
 
 
 def _duty(duty: Duty) -> tuple[str, ...]:
@@ -130,7 +140,7 @@ def _duty(duty: Duty) -> tuple[str, ...]:
     about = duty.rid[:16] if duty.rid else ""
     article = f"Art. {duty.article}" if duty.article else "no article"
     cause = CAUSES.get((duty.kind, duty.cause), duty.cause)
-    return f"{duty.owed_by} owes {duty.owed_to}", f"{WORDS[duty.kind]} ({cause})", about, due, article, late
+    return f"{WORDS[duty.kind]} ({cause})", about, due, article, late
 
 
 @incident.command("list")
@@ -165,8 +175,9 @@ def incident_list(folder: Path | None, *, as_json: bool) -> None:
 
 def _case(case: Case) -> str:
     what = case.facts[0].body
+    classes = ", then ".join(dict.fromkeys(fact.body.kind for fact in case.facts))
     state = f"open, owes {case.owes}" if case.open else "closed"
-    return f"{case.author} entry {case.idx}: {what.kind}, discovered {what.discovered_at}; {state}"
+    return f"{case.author} entry {case.idx}: {classes}; discovered {what.discovered_at}; {state}"
 
 
 def _reached(row: Reached) -> str:

@@ -72,12 +72,8 @@ def _show_dry(node: Node, options: Signing, kind: str, body: dict[str, Any], not
 
 
 def _takes(count: int, roles: tuple[str, ...] | None) -> str:
-    found = f" with the role {' or '.join(roles)}" if roles else ""
-    return (
-        f"it takes {many(count, 'signature')}, each of another person{found}"
-        if count > 1
-        else f"it takes 1 signature, of a person{found}"
-    )
+    whose = "1 person's signature" if count == 1 else f"{count} persons' signatures"
+    return f"it takes {whose}" + (f" (roles: {', '.join(roles)})" if roles else "")
 
 
 def _told(act: Act, done: Entered | None) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def agreement_adopt(
     with opened(folder) as node:
         found = node.adopt(data, envelope, keys) if yes else adopt.adoption(node, data, envelope)[0]
         current = node.law.hash
-    words = f"version {found.version}, {found.agreement}, from {found.start}; supersedes {found.supersedes}"
+    words = (
+        f"version {found.version} from {found.start}\n  agreement  {found.agreement}\n  supersedes {found.supersedes}"
+    )
     last = "nothing was done; add --yes" if found.entry is None else f"entry {found.entry}; in force now: {current}"
     show(as_json, found, f"{words}\n{last}")

@@ -15,7 +15,7 @@ from entente.node.requests import Asked, Proposed, pace
 from entente.treaty.cover import Kind, Priority, Reason, ReplySheet, RequestSheet, Stated
 from entente.treaty.cover import State as ReplyState
 
-LONGEST = 44  # of a request's words in a list: with what stands before them, under 100 columns
+LONGEST = 90  # of a request's words in a list
 
 
 def _texts(given: tuple[str, ...], what: str) -> dict[str, str]:
@@ -203,7 +203,8 @@ def requests_shown(node: Node) -> tuple[dict[str, object], str]:
     """Requests of both sides with their replies, stray replies, and the measure; for scripts and for people."""
     rows, strays = node.asked(), node.stray_replies()
     measure = pace(rows)
-    lines = [columns(map(_line, rows))] if rows else []
+    heads = columns(map(_line, rows)).splitlines()
+    lines = [line for row, head in zip(rows, heads, strict=True) for line in (head, f"  {_asked(row)}")]
     lines += [
         f"reply {found.rid[:16]} by {found.by} names no request known here ({name[:16]})" for name, found in strays
     ]
@@ -218,11 +219,14 @@ def requests_shown(node: Node) -> tuple[dict[str, object], str]:
 
 
 def _line(row: Asked) -> tuple[str, ...]:
-    words = " ".join(next(iter(row.text.values())).split())
-    words = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
     hours = "" if row.hours is None else f"{row.hours} h"
     state = f"{row.state} ({row.reason})" if row.reason else row.state
     return (
         f"{row.by} {row.number}", row.rid[:16], state if row.received else "not received yet", hours, row.priority,
-        row.area, words,
+        row.area, f"wanted by {row.wanted_by}" if row.wanted_by else "",
     )  # fmt: skip
+
+
+def _asked(row: Asked) -> str:
+    words = " ".join(next(iter(row.text.values())).split())
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"

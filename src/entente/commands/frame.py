@@ -110,7 +110,7 @@ def _words_of(name: str, value: Any) -> str:  # noqa: ANN401 - a field of any ac
     if name == "marking":
         return marking_line(msgspec.convert(value, Marking))
     if name == "releases":
-        return "; ".join(f"{one['origin'].split('/')[2]} entries {_spans(one['spans'])}" for one in value)
+        return "; ".join(f"{one['origin'].split('/')[2]} {_spans(one['spans'])}" for one in value)
     if isinstance(value, Mapping):
         return "; ".join(f"{key} {_words_of(key, item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -119,7 +119,8 @@ def _words_of(name: str, value: Any) -> str:  # noqa: ANN401 - a field of any ac
 
 
 def _spans(spans: Sequence[Sequence[int]]) -> str:
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)
+    found = [str(first) if first == last else f"{first} to {last}" for first, last in spans]
+    return f"{'entry' if len(found) == 1 and found[0].isdecimal() else 'entries'} {', '.join(found)}"
 
 
 class Verbs(click.Group):

@@ -58,7 +58,7 @@ def _end(
             takes = (
                 f"it takes {found.witnesses} who witness it (--witness)" if found.witnesses else "it takes no witness"
             )
-            text = f"{found.rid}: its key, objects and blob would be erased here for good, and answered {outcome}"
+            text = f"{found.rid[:16]}: its key, objects and blob would be erased here for good, and answered {outcome}"
             more = [f"with it what was made from it here: {place[:16]}" for place in made]
             show(as_json, value, "\n".join([text, *more, f"{takes}; nothing was done; add --yes"]))
             return

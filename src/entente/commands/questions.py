@@ -141,6 +141,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         }  # fmt: skip
         lines = [f"{node.party} under {law.id} version {law.version}{' · EXERCISE' if law.exercise else ''}"]
         lines.append(f"  agreement {node.law.hash}")
+        lines += _term_lines(node)
         lines += [
             f"  {p}: {r['entries']} entries, {many(r['releases'], 'release')}, {r['invalid']} invalid"
             for p, r in registers.items()
@@ -161,6 +162,15 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             for s in statements
         ]
     show(as_json, value, "\n".join(lines))
+
+
+def _term_lines(node: Node) -> list[str]:
+    """What either party has suspended or ended, as far as this node knows."""
+    stopped = [side.party for side in node.pair.sides.values() if side.suspended_at(side.size)]
+    ended = [side.party for side in node.pair.sides.values() if any(act == "notice_of_end" for _, act, _ in side.terms)]
+    lines = [f"  SUSPENDED by {party}: nothing is released either way" for party in stopped]
+    lines += [f"  {party} has given notice: not renewed after its end" for party in ended]
+    return [click.style(line, fg="yellow") for line in lines]
 
 
 def _worker_lines(worker: State | None) -> list[str]:

@@ -17,7 +17,7 @@ from entente.node.order import pointed
 from entente.strict import encode, parse
 
 LONGEST = 40  # of an undertaking's words in a list; --json has them all
-CLEAR = "this text will stand in clear in both registers; what is above the clear level travels as a document\n"
+CLEAR = "these words will stand in clear in both registers; above the clear level they travel as a document\n"
 
 
 @main.group()
