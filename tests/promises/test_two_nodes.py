@@ -5,7 +5,7 @@ Besides: the last day on which a notice counts, and what a node stops serving on
 
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -216,10 +216,10 @@ def test_a_notice_that_the_partner_has_not_read_binds_its_author_alone_until_the
         short.b.dispatch([early])
 
 
-def later(pair: Pair, moment: object) -> None:
+def later(pair: Pair, moment: datetime) -> None:
     """It is that time; both nodes have run meanwhile."""
     while pair.clock.now != moment:
-        pair.clock.now = min(pair.clock.now + timedelta(hours=23), moment)  # type: ignore[type-var]
+        pair.clock.now = min(pair.clock.now + timedelta(hours=23), moment)
         for node in pair.nodes.values():
             node.mark_time()
 
