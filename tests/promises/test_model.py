@@ -4,6 +4,7 @@ Both nodes know the same, nothing acknowledged is lost or doubled, what is refus
 be read nowhere, and with nothing to do both registers fall silent. The model is `lab/model.py`, the nodes are real.
 """
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,13 +24,13 @@ from hypothesis.stateful import (
 
 from entente import keys
 from lab.model import Draft
-from lab.near_end import near_end
+from lab.near_end import CHEAP, near_end
 from lab.pair import Template
 from lab.twonodes import TwoNodes
 
 SAMPLES = ("india-korea", "two-certs")
-FAST = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=150, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=14, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=110, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ("rao", "nair", "iyer", "sen", "rao.two", "nair.two", "twin", "low", "brief", "elsewhere")
 
 which = st.integers(0, 1)
@@ -46,7 +47,7 @@ def grounds() -> Iterator[tuple[Path, dict[str, Template]]]:
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(keys, "_SCRYPT_N", 2)
+        patch.setattr(keys, "_SCRYPT_N", CHEAP)
         yield Path(folder), {sample: near_end(Path(folder) / sample, sample) for sample in SAMPLES}
 
 
@@ -96,14 +97,26 @@ class Course(RuleBasedStateMachine):
             self.two.approve(draft, by, "release")
 
     @precondition(lambda self: self.world.where)
-    @rule(which=which, level=levels, number=pick, finish=st.booleans())
-    def derive(self, which: int, level: int, number: int, finish: bool) -> None:
+    @rule(
+        which=which,
+        level=levels,
+        number=pick,
+        meanwhile=st.sampled_from(["", "", "withdraw", "reclass", "destroy"]),
+        told=st.booleans(),
+    )
+    def derive(self, which: int, level: int, number: int, meanwhile: str, told: bool) -> None:
+        """Something is made of what came; before it leaves, the author of that may have ordered otherwise."""
         x = self.code(which)
         known = self.received(x)
-        if known:
-            draft = self.two.propose(x, level, parent=known[number % len(known)])
-            if finish:
-                self.finish(draft)
+        draft = self.two.propose(x, level, parent=known[number % len(known)]) if known else None
+        if draft is not None:
+            self.two.approve(draft, "nair", "release")
+            self.two.approve(draft, "iyer", "security")
+            if meanwhile:
+                self.two.order(draft.ancestors[0], meanwhile, 2, ("nair", "iyer"))
+            if told:
+                self.two.exchange()
+            self.two.dispatch(draft)
 
     @precondition(lambda self: self.world.where)
     @rule(which=which, number=pick, finish=st.booleans())
@@ -287,7 +300,8 @@ class Course(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Told each other everything, the two have one account, and both verifiers are content."""
         try:
-            self.two.check_rest()
+            if sys.exc_info()[0] is None:  # else a step has failed, and nothing more need hold
+                self.two.check_rest()
         finally:
             self.two.close()
 
