@@ -439,7 +439,7 @@ def test_a_command_named_in_a_remedy_exists() -> None:
     sources = "\n".join(path.read_text() for path in SAMPLES.parent.rglob("*.py"))
     named = set(re.findall(r"`(?:\./run )?entente ([a-z]+(?: [a-z]+)?)", sources))
     known = {words for words, command in EVERY.items() if not isinstance(command, click.Group)}
-    arguments = {"list": {"releases", "drafts", "imports", "inbox", "requests"}}
+    arguments = {"list": {"releases", "drafts", "imports", "inbox", "requests", "duties"}}
     unknown = []
     for text in sorted(named):
         first, _, second = text.partition(" ")

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 import msgspec
 
-from entente.commands.frame import FILE, columns, main, many, node_verb, opened, show
+from entente.commands.frame import FILE, aligned, main, many, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.documents import Held, write_file
 from entente.node.import_ import file_data
@@ -199,7 +199,7 @@ def requests_shown(node: Node) -> tuple[dict[str, object], str]:
     """Requests of both sides with their replies, stray replies, and the measure; for scripts and for people."""
     rows, strays = node.asked(), node.stray_replies()
     measure = pace(rows)
-    heads = columns(map(_line, rows)).splitlines()
+    heads = aligned(map(_line, rows))
     lines = [line for row, head in zip(rows, heads, strict=True) for line in (head, f"  {_asked(row)}")]
     lines += [
         f"reply {found.rid[:16]} by {found.by} names no request known here ({name[:16]})" for name, found in strays
