@@ -38,7 +38,7 @@ CAUSES = {
 @click.option("--year", type=int, help="A year's report: drawn for its end, with totals of what was released in it.")
 @node_verb
 def reconcile(cut: str, at: str, year: int | None, folder: Path | None, *, as_json: bool) -> None:
-    """What both registers add up to at a cut: the same bytes on both nodes."""
+    """Draw the account of both registers, at a cut or of a year: the same bytes on both nodes."""
     if year is not None and (cut or at):
         raise UsageError("a year has its own cut and time", remedy="Leave --cut and --at out.")
     with opened(folder) as node:
