@@ -208,7 +208,7 @@ def order_return(which: str, **given: Any) -> None:  # noqa: ANN401
 @signing
 @node_verb
 def order_destroy(which: str, *, keep_import: bool, **given: Any) -> None:  # noqa: ANN401
-    """Order a release of ours destroyed, there and here: our sealed copy goes, and the import if nothing else needs it."""
+    """Order a release of ours destroyed, there and here: our sealed copy goes, and the import if nothing needs it."""
     note = "our sealed copy goes at once" + ("\n" if keep_import else ", and the import if nothing else draws on it\n")
     act_out(given, "order", lambda node: order_body(node, which, "destroy"), note, **{KEEP_IMPORT: keep_import})
 
