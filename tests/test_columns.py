@@ -1,4 +1,4 @@
-"""What people read at the command line stands in columns, however wide a script's letters are, and says no raw value."""
+"""What people read at the command line stands in columns, however wide its letters are, and holds no raw value."""
 
 import click
 from hypothesis import given

@@ -104,12 +104,12 @@ class Reader:
     def _filled(self, text: str, where: str) -> str:
         for name in _NAME.findall(text):
             assert name in self.values, f"{where}: nothing printed ${name}"
-        text = _NAME.sub(lambda match: self.values[match.group(1)], text)
-        return (
-            re.sub("|".join(map(re.escape, self.words)), lambda match: self.words[match.group()], text)
-            if self.words
-            else text
-        )
+        return self._own(_NAME.sub(lambda match: self.values[match.group(1)], text))
+
+    def _own(self, text: str) -> str:
+        """The text with this party's own words."""
+        known = re.compile("|".join(map(re.escape, self.words)) or r"(?!)")
+        return known.sub(lambda match: self.words[match.group()], text)
 
     # Commands
 
@@ -182,7 +182,7 @@ class Reader:
                 continue
             if not self.exact and not set(_NAME.findall(wanted)) - set(self.values):
                 continue
-            pattern = self._pattern(wanted)
+            pattern = self._pattern(self._own(wanted))
             last = len(lines) if skip else min(at + 1, len(lines))
             hit = next((found for place in range(at, last) if (found := _hit(pattern, lines, place))), None)
             if hit is None and not self.exact:
@@ -191,6 +191,7 @@ class Reader:
             assert hit is not None, f"{where}: not printed: {wanted}\nprinted:\n{printed}"
             at, skip = hit[0] + 1, not self.exact
             self.values.update(hit[1])
+            self._missing -= set(hit[1])
         assert skip or at == len(lines), f"{where}: printed, but not shown:\n" + "\n".join(lines[at:])
 
     def _pattern(self, line: str) -> re.Pattern[str]:

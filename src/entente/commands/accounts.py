@@ -8,7 +8,7 @@ import msgspec
 
 from entente.account.duties import Duty
 from entente.account.incidents import Case, Reached
-from entente.commands.frame import columns, main, many, node_verb, opened, show
+from entente.commands.frame import aligned, main, many, node_verb, opened, show
 from entente.commands.statements import incident
 from entente.errors import UsageError
 from entente.node.copies import copies_of
@@ -39,7 +39,7 @@ CAUSES = {
 @click.option("--year", type=int, help="A year's report: drawn for its end, with totals of what was released in it.")
 @node_verb
 def reconcile(cut: str, at: str, year: int | None, folder: Path | None, *, as_json: bool) -> None:
-    """What both registers add up to at a cut: the same bytes on both nodes."""
+    """Draw the account of both registers, at a cut or of a year: the same bytes on both nodes."""
     if year is not None and (cut or at):
         raise UsageError("a year has its own cut and time", remedy="Leave --cut and --at out.")
     with opened(folder) as node:
@@ -127,7 +127,7 @@ def duties_shown(node: Node, at: str) -> tuple[list[dict[str, object]], str]:
 
 def _owed(found: Sequence[Duty]) -> str:
     """The duties under a line for each party that owes, all in the same columns."""
-    rows = columns(map(_duty, found), "  ").splitlines()
+    rows = aligned(map(_duty, found), "  ")
     owing: dict[str, list[str]] = {}
     for duty, row in zip(found, rows, strict=True):
         owing.setdefault(f"{duty.owed_by} owes {duty.owed_to}", []).append(row)

@@ -114,7 +114,7 @@ def act_list(folder: Path | None, *, everything: bool, as_json: bool) -> None:
 @click.argument("name")
 @node_verb
 def act_show(name: str, folder: Path | None, *, as_json: bool) -> None:
-    """Show exactly what an act says, and who has signed it."""
+    """Show what the act whose id begins with NAME says, and who has signed it; --json has its exact words."""
     with opened(folder) as node:
         found = node.act_named(name)
     lines = [
@@ -129,12 +129,18 @@ def act_show(name: str, folder: Path | None, *, as_json: bool) -> None:
 @act.command("sign")
 @click.argument("name")
 @click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
-@click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
+@click.option(
+    "--password-file",
+    "passwords",
+    type=FILE,
+    multiple=True,
+    help="Their passwords, in the same order; asked for if left out.",
+)
 @node_verb
 def act_sign(
     name: str, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
 ) -> None:
-    """Sign an act's exact words; nothing crosses before it is entered."""
+    """Sign the act whose id begins with NAME; nothing crosses before it is entered."""
     with opened(folder) as node:
         found = node.act_named(name)
         for handle, signer in signers_of(node, handles, passwords):
@@ -148,7 +154,7 @@ def act_sign(
 @click.option("--yes", is_flag=True, help="Do it. Without it, only what would be entered is shown.")
 @node_verb
 def act_enter(name: str, folder: Path | None, *, yes: bool, as_json: bool) -> None:
-    """Enter an act that enough persons have signed into the register: the partner will see it."""
+    """Enter the act whose id begins with NAME into the register, for good: the partner will see it."""
     with opened(folder) as node:
         found = node.act_named(name)
         done = node.enter(found.id) if yes else None
@@ -164,7 +170,7 @@ def act_enter(name: str, folder: Path | None, *, yes: bool, as_json: bool) -> No
 @click.argument("name")
 @node_verb
 def act_drop(name: str, folder: Path | None, *, as_json: bool) -> None:
-    """Give up an act that waits; its signatures come to nothing."""
+    """Give up the act whose id begins with NAME; its signatures come to nothing."""
     with opened(folder) as node:
         found = node.drop(name)
     show(as_json, found, f"{found.kind} {found.id[:16]} dropped")
@@ -175,7 +181,7 @@ def act_drop(name: str, folder: Path | None, *, as_json: bool) -> None:
 
 @main.group()
 def order() -> None:
-    """Orders about what we released: withdraw, reclassify, want back, want destroyed. WHICH is a number or an id."""
+    """Orders about what we released. WHICH is its number in our register, or its id; `entente list` shows both."""
 
 
 @order.command("withdraw")
@@ -183,7 +189,7 @@ def order() -> None:
 @signing
 @node_verb
 def order_withdraw(which: str, **given: Any) -> None:  # noqa: ANN401 - what `signing` and `node_verb` add
-    """Withdraw a release: it is served no more; not yet stored by the partner, it is gone."""
+    """Withdraw a release of ours: it is served no more, and gone at once if the partner has not stored it yet."""
     act_out(given, "order", lambda node: order_body(node, which, "withdraw"))
 
 
@@ -192,7 +198,7 @@ def order_withdraw(which: str, **given: Any) -> None:  # noqa: ANN401 - what `si
 @signing
 @node_verb
 def order_return(which: str, **given: Any) -> None:  # noqa: ANN401
-    """Want a release back: the partner answers once it has released it back and holds it no more."""
+    """Order a release of ours back: the partner answers once it has released it back and holds it no more."""
     act_out(given, "order", lambda node: order_body(node, which, "return"))
 
 
@@ -202,7 +208,7 @@ def order_return(which: str, **given: Any) -> None:  # noqa: ANN401
 @signing
 @node_verb
 def order_destroy(which: str, *, keep_import: bool, **given: Any) -> None:  # noqa: ANN401
-    """Want a release destroyed, there and here: our sealed copy goes, and the import if nothing else draws on it."""
+    """Order a release of ours destroyed, there and here: our sealed copy goes, and the import if nothing needs it."""
     note = "our sealed copy goes at once" + ("\n" if keep_import else ", and the import if nothing else draws on it\n")
     act_out(given, "order", lambda node: order_body(node, which, "destroy"), note, **{KEEP_IMPORT: keep_import})
 
@@ -219,7 +225,7 @@ def order_reclass(
     which: str, level: str | None, caveats: tuple[str, ...], releasable_to: tuple[str, ...], *, no_caveats: bool,
     **given: Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
-    """Give a release another marking; originator and purpose stay."""
+    """Give a release of ours another marking; originator and purpose stay."""
     remark = Remark(level, caveats if caveats or no_caveats else None, releasable_to or None)
     act_out(given, "order", lambda node: order_body(node, which, "reclass", remark))
 
@@ -247,7 +253,7 @@ def resume(**given: Any) -> None:  # noqa: ANN401
 @signing
 @node_verb
 def end(**given: Any) -> None:  # noqa: ANN401
-    """Give notice of the agreement's end: it will not be renewed. What was received stays protected."""
+    """Give notice of the agreement's end: it will not be renewed. No verb takes this back."""
     act_out(given, "term", lambda _: {"act": "notice_of_end"})
 
 
@@ -261,13 +267,13 @@ def standing() -> None:
 
 @standing.command("grant")
 @click.option("--area", required=True, help="The area.")
-@click.option("--format", "form", required=True, help="One of the area's formats.")
+@click.option("--format", "form", required=True, help="One of the area's formats, as stix-2.1.")
 @click.option("--view", default="full", show_default=True, help="One of the area's views.")
 @click.option("--ceiling", required=True, help="The highest level, in this party's scale.")
 @click.option("--purpose", required=True, help="One of the area's purposes.")
 @click.option("--per-day", type=click.IntRange(min=1), required=True, help="How many releases a UTC day.")
 @click.option("--bytes-per-day", type=click.IntRange(min=1), required=True, help="How many padded bytes a UTC day.")
-@click.option("--until", required=True, help="YYYY-MM-DDTHH:MMZ")
+@click.option("--until", required=True, help="When it ends: YYYY-MM-DDTHH:MMZ")
 @signing
 @node_verb
 def standing_grant(

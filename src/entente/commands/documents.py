@@ -6,7 +6,7 @@ from typing import get_args
 import click
 import msgspec
 
-from entente.commands.frame import FILE, columns, main, many, node_verb, opened, show
+from entente.commands.frame import FILE, aligned, main, many, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.documents import Held
 from entente.node.import_ import file_data
@@ -57,9 +57,11 @@ def _proposed(node: Node, done: Proposed, author: str) -> str:
 @click.option(
     "--priority", type=click.Choice(get_args(Priority)), default="routine", show_default=True, help="How soon."
 )
-@click.option("--wanted-by", default="", help="YYYY-MM-DDTHH:MMZ.")
+@click.option("--wanted-by", default="", help="By when it is wanted: YYYY-MM-DDTHH:MMZ.")
 @click.option("--author", required=True, help="Handle of who asks.")
-@click.option("--map", "map_id", required=True, help="The marking map that gives its marking.")
+@click.option(
+    "--map", "map_id", required=True, help="The marking map by which it is marked: what `entente map` printed."
+)
 @node_verb
 def request(
     text: tuple[str, ...],
@@ -84,9 +86,11 @@ def request(
 @click.argument("rid")
 @click.option("--state", type=click.Choice(get_args(ReplyState)), required=True, help="What became of it.")
 @click.option("--rid", "rids", multiple=True, help="A release of ours that answers it; may be repeated.")
-@click.option("--reason", type=click.Choice(get_args(Reason)), help="A class; wanted with the state `refused`.")
+@click.option("--reason", type=click.Choice(get_args(Reason)), help="Why, as a class: a refusal needs one.")
 @click.option("--author", required=True, help="Handle of who replies.")
-@click.option("--map", "map_id", required=True, help="The marking map that gives its marking.")
+@click.option(
+    "--map", "map_id", required=True, help="The marking map by which it is marked: what `entente map` printed."
+)
 @node_verb
 def reply(
     rid: str,
@@ -99,7 +103,7 @@ def reply(
     *,
     as_json: bool,
 ) -> None:
-    """Draft a reply to the partner's request RID."""
+    """Draft a person's reply to the partner's request RID (`entente list requests`; its beginning is enough)."""
     with opened(folder) as node:
         named = tuple(sorted({_rid(node, one) for one in rids}))
         sheet = ReplySheet(_rid(node, rid), state, named, reason or msgspec.UNSET)
@@ -114,15 +118,17 @@ def document() -> None:
 
 
 @document.command("import")
-@click.argument("path", type=FILE)
+@click.argument("path", type=FILE, metavar="FILE")
 @click.option("--title", "titles", multiple=True, required=True, help="en=words; may be repeated.")
 @click.option("--language", required=True, help="Its language (BCP 47); zxx if it holds no words.")
 @click.option("--kind", type=click.Choice(get_args(Kind)), required=True, help="What it is; a type may be withheld.")
 @click.option("--written-by", default="", help="Who made the document, as it is to be shown.")
 @click.option("--date", "day", default="", help="The document's date: YYYY-MM-DD.")
 @click.option("--label", default="", help="The foreign marking it bears; a row of the marking map must name it.")
-@click.option("--parent", "parents", multiple=True, help="A release it derives from; may be repeated.")
-@click.option("--map", "map_id", required=True, help="The marking map that gives its marking.")
+@click.option("--parent", "parents", multiple=True, help="A release of the partner's it derives from; may be repeated.")
+@click.option(
+    "--map", "map_id", required=True, help="The marking map by which it is marked: what `entente map` printed."
+)
 @node_verb
 def import_(
     path: Path,
@@ -168,7 +174,7 @@ def _held(node: Node, rid: str) -> Held:
 @click.argument("rid")
 @node_verb
 def show_(rid: str, folder: Path | None, *, as_json: bool) -> None:
-    """Show the cover of a document that is held here, with both national markings."""
+    """Show the cover of the document in release or draft RID (its beginning is enough), with both markings."""
     with opened(folder) as node:
         held = _held(node, rid)
     sheet = held.sheet
@@ -203,7 +209,7 @@ def requests_shown(node: Node) -> tuple[dict[str, object], str]:
     """Requests of both sides with their replies, stray replies, and the measure; for scripts and for people."""
     rows, strays = node.asked(), node.stray_replies()
     measure = pace(rows)
-    heads = columns(map(_line, rows)).splitlines()
+    heads = aligned(map(_line, rows))
     lines = [line for row, head in zip(rows, heads, strict=True) for line in (head, f"  {_asked(row)}")]
     lines += [
         f"reply {found.rid[:16]} by {found.by} names no request known here ({name[:16]})" for name, found in strays

@@ -77,15 +77,20 @@ def signers_of(node: Node, handles: Sequence[str], passwords: Sequence[Path]) ->
 
 def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
     """The rows as lines with aligned columns, as a terminal draws them; a column that is empty throughout is gone."""
+    return "\n".join(aligned(rows, indent))
+
+
+def aligned(rows: Iterable[Sequence[object]], indent: str = "") -> list[str]:
+    """The same, a line for each row."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
+    return [
         indent
         + "  ".join(
             cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True) if width
         ).rstrip()
         for row in cells
-    )
+    ]
 
 
 def _width(text: str) -> int:

@@ -13,7 +13,11 @@ from entente.node.copies import copied_rids, copies_of
 
 _WITNESS = click.option("--witness", "handles", multiple=True, help="Who witnesses it (repeat for several).")
 _PASSWORDS = click.option(
-    "--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order."
+    "--password-file",
+    "passwords",
+    type=FILE,
+    multiple=True,
+    help="Their passwords, in the same order; asked for if left out.",
 )
 _YES = click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is shown.")
 
@@ -27,7 +31,7 @@ _YES = click.option("--yes", is_flag=True, help="Do it. Without it, only what wo
 def destroy(
     which: str, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, yes: bool, as_json: bool
 ) -> None:
-    """Destroy what was received in a release, ordered or not, and state so in our register."""
+    """Destroy what was received as release WHICH (the partner's number, or its id), and state so in our register."""
     _end(which, "destroyed", handles, passwords, folder, yes=yes, as_json=as_json)
 
 
@@ -40,7 +44,7 @@ def destroy(
 def give_back(
     which: str, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, yes: bool, as_json: bool
 ) -> None:
-    """Hold a release no more that its originator has received back, and state so in our register."""
+    """Erase WHICH (the partner's number, or its id), which its originator has received back, and state so."""
     _end(which, "returned", handles, passwords, folder, yes=yes, as_json=as_json)
 
 
@@ -78,7 +82,7 @@ def copy() -> None:
 @click.option("--place", required=True, help="Where it is kept.")
 @node_verb
 def copy_make(which: str, holder: str, place: str, folder: Path | None, *, as_json: bool) -> None:
-    """Enter a copy under the next number; no more than the release allows."""
+    """Enter a copy of WHICH (the partner's number, or its id) under the next number, if one more is allowed."""
     with opened(folder) as node:
         made = node.make_copy(which, holder, place)
         most = node.received(which).copies
@@ -90,7 +94,7 @@ def copy_make(which: str, holder: str, place: str, folder: Path | None, *, as_js
 @click.argument("number", type=int)
 @node_verb
 def copy_close(which: str, number: int, folder: Path | None, *, as_json: bool) -> None:
-    """State that a copy is out no more: destroyed or taken back. Its number is not given again."""
+    """State that copy NUMBER of WHICH is out no more: destroyed or taken back. Its number is not given again."""
     with opened(folder) as node:
         done = node.close_copy(which, number)
     show(as_json, done, f"copy {done.n} closed {done.closed}")

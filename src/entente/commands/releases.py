@@ -36,7 +36,7 @@ def import_(path: Path, area: str, form: str, map_id: str, folder: Path | None, 
 @click.option("--retain-days", type=int, default=0, help="Default: the area's longest.")
 @click.option("--copies", type=int, default=1, show_default=True, help="How many the partner may make.")
 @click.option("--parent", "parents", multiple=True, help="A release of the partner's that all of it derives from.")
-@click.option("--standing", default="", help="Under this standing approval: no person signs.")
+@click.option("--standing", default="", help="Under this standing approval, by its act id: no person signs.")
 @node_verb
 def propose(
     source: str,
@@ -51,7 +51,7 @@ def propose(
     *,
     as_json: bool,
 ) -> None:
-    """Freeze into a draft what may cross of SOURCE: an import, or a release that goes back. Nothing leaves."""
+    """Freeze into a draft what may cross of SOURCE: an import, or the id of a release to go back. Nothing leaves."""
     wish = Wish(author, article, view, retain_days=retain_days, copies=copies, parents=parents, standing=standing)
     with opened(folder) as node:
         made = node.propose(source, wish)

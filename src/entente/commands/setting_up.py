@@ -159,7 +159,13 @@ def assure(
 @main.command("map")
 @click.argument("path", type=FILE)
 @click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
-@click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
+@click.option(
+    "--password-file",
+    "passwords",
+    type=FILE,
+    multiple=True,
+    help="Their passwords, in the same order; asked for if left out.",
+)
 @node_verb
 def map_(
     path: Path, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
@@ -174,7 +180,13 @@ def map_(
 
 @main.command()
 @click.option("--as", "handles", multiple=True, required=True, help="Who vouches (repeat for several).")
-@click.option("--password-file", "passwords", type=FILE, multiple=True, help="Their passwords, in the same order.")
+@click.option(
+    "--password-file",
+    "passwords",
+    type=FILE,
+    multiple=True,
+    help="Their passwords, in the same order; asked for if left out.",
+)
 @node_verb
 def confirm(handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool) -> None:
     """Vouch for the clock after a long stop, or for the registers after a loss of heads.db: the node signs again."""

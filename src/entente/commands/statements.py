@@ -52,7 +52,7 @@ _DISCOVERED = click.option("--discovered-at", required=True, help="YYYY-MM-DDTHH
 @signing
 @node_verb
 def incident_notice(which: tuple[str, ...], what: str, discovered_at: str, **given: Any) -> None:  # noqa: ANN401 - what `signing` and `node_verb` add
-    """Tell the partner of an incident. WHICH: a number (ours), an id, or PARTY/number."""
+    """Tell the partner of an incident. WHICH: a number (of ours), an id, or CODE/number for a party's."""
     _incident("notice", which, what, discovered_at, given)
 
 
@@ -63,7 +63,7 @@ def incident_notice(which: tuple[str, ...], what: str, discovered_at: str, **giv
 @signing
 @node_verb
 def incident_findings(which: tuple[str, ...], what: str, discovered_at: str, **given: Any) -> None:  # noqa: ANN401
-    """State that the investigation of an incident has ended, and what it was."""
+    """State that the investigation has ended, and what it was. WHICH and time are those of the notice."""
     _incident("findings", which, what, discovered_at, given)
 
 
@@ -74,7 +74,7 @@ def incident_findings(which: tuple[str, ...], what: str, discovered_at: str, **g
 @signing
 @node_verb
 def incident_measures(which: tuple[str, ...], what: str, discovered_at: str, **given: Any) -> None:  # noqa: ANN401
-    """State that measures against an incident were taken: the case is closed."""
+    """State that measures were taken: the case is closed. WHICH and time are those of the notice."""
     _incident("measures", which, what, discovered_at, given)
 
 
@@ -89,15 +89,15 @@ def undertaking() -> None:
 _TEXT = click.option("--text", "texts", multiple=True, help="LANG=WORDS, verbatim (repeat for each language).")
 _STRENGTH = click.option("--strength", type=click.Choice(STRENGTHS), help="How strongly it is stated.")
 _SOURCE = click.option("--source", help="Where it was said.")
-_MEASURE = click.option("--measure", help="What it is measured in.")
+_MEASURE = click.option("--measure", help="What it is measured in, as sets or days.")
 _BASIS = click.option("--basis", help="Of what the measure is a part.")
 _BAND = click.option("--band", help="Within which bounds.")
-_DUE = click.option("--due", help="YYYY-MM-DDTHH:MMZ")
+_DUE = click.option("--due", help="By when: YYYY-MM-DDTHH:MMZ")
 
 
 @undertaking.command("state")
 @click.argument("key")
-@click.option("--from", "owed_by", help="Who owes it. Default: this party.")
+@click.option("--from", "owed_by", help="Code of the party that owes it. Default: this party.")
 @_TEXT
 @_STRENGTH
 @_SOURCE
