@@ -181,6 +181,25 @@ class Course(RuleBasedStateMachine):
         rids = list(self.world.where)[::-1]
         self.two.order(rids[number % len(rids)], what, level, signers)
 
+    @rule(which=which, number=pick, up=st.integers(1, 2), down=st.integers(0, 1), told=st.booleans())
+    def raise_and_lower(self, which: int, number: int, up: int, down: int, told: bool) -> None:
+        """What something derives from is marked twice; what derives from it may know of one, both or neither."""
+        x = self.code(which)
+        known = self.received(x)
+        if known and not self.above():
+            self.finish(self.two.propose(x, 0, parent=known[number % len(known)]))
+        above = self.above()
+        if above:
+            rid = above[number % len(above)]
+            self.two.order(rid, "reclass", up, ("nair", "iyer"))
+            if told:
+                self.two.exchange()
+            self.two.order(rid, "reclass", down, ("nair", "iyer"))
+
+    def above(self) -> list[str]:
+        """What releases derive from."""
+        return [rid for one in self.world.where for rid in self.world.entry_of(one).ancestors]
+
     @rule(
         which=which,
         what=st.sampled_from(["suspend", "resume", "resume", "resume", "notice_of_end"]),
