@@ -32,6 +32,16 @@ SAMPLES = ("india-korea", "two-certs")
 FAST = settings(max_examples=14, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=110, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ("rao", "nair", "iyer", "sen", "rao.two", "nair.two", "twin", "low", "brief", "elsewhere")
+PAIRS = (  # who signs: nobody, one, one person or key twice, the author, one without the role, area, time or ceiling
+    (),
+    ("nair",),
+    ("nair", "nair.two"),
+    ("nair", "twin"),
+    ("rao.two", "iyer"),
+    ("sen", "brief"),
+    ("low", "iyer"),
+    ("nair", "elsewhere"),
+)
 
 which = st.integers(0, 1)
 pick = st.integers(0, 30)
@@ -90,11 +100,14 @@ class Course(RuleBasedStateMachine):
     def release(self, which: int, level: int, copies: int) -> None:
         self.finish(self.two.propose(self.code(which), level, copies=copies))
 
-    @rule(which=which, level=levels, by=st.sampled_from(["", "nair", "iyer"]))
-    def propose(self, which: int, level: int, by: str) -> None:
+    @rule(which=which, level=levels, by=st.sampled_from(PAIRS), leave=st.booleans())
+    def propose(self, which: int, level: int, by: tuple[str, ...], leave: bool) -> None:
         draft = self.two.propose(self.code(which), level)
-        if draft is not None and by:
-            self.two.approve(draft, by, "release")
+        if draft is not None:
+            for name, role in zip(by, ("release", "security"), strict=False):
+                self.two.approve(draft, name, role)
+            if leave:
+                self.two.dispatch(draft)
 
     @precondition(lambda self: self.world.where)
     @rule(
