@@ -281,17 +281,20 @@ class Course(RuleBasedStateMachine):
             self.two.end(self.code(which), known[number % len(known)], outcome, witnessed=witnessed)
 
     @precondition(lambda self: self.world.where)
-    @rule(number=pick, how=st.sampled_from(["destroyed", "returned"]), told=st.booleans())
-    def ended_by_order(self, number: int, how: str, told: bool) -> None:
+    @rule(number=pick, how=st.sampled_from(["destroyed", "returned"]), raised=st.booleans(), told=st.booleans())
+    def ended_by_order(self, number: int, how: str, raised: bool, told: bool) -> None:
         """A release is wanted back or destroyed, and its receiver does what it takes."""
         rid = list(self.world.where)[::-1][number % len(self.world.where)]
         x = self.world.other(self.world.where[rid][0])
+        if raised:
+            self.two.order(rid, "reclass", 2, ("nair", "iyer"))
         self.two.order(rid, {"destroyed": "destroy", "returned": "return"}[how], 0, ("nair", "iyer"))
         self.two.exchange()
         if how == "returned" and not self.world.is_return(self.world.entry_of(rid)):
             self.finish(self.two.propose_return(x, rid))
             self.two.exchange()
-        self.two.end(x, rid, how, witnessed=True)
+        for witnessed in (False, True):  # the second is refused where the first was enough
+            self.two.end(x, rid, how, witnessed=witnessed)
         if told:
             self.two.exchange()
 
