@@ -32,6 +32,16 @@ SAMPLES = ("india-korea", "two-certs")
 FAST = settings(max_examples=14, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=110, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ("rao", "nair", "iyer", "sen", "rao.two", "nair.two", "twin", "low", "brief", "elsewhere")
+PAIRS = (  # who signs: nobody, one, one person or key twice, the author, one without the role, area, time or ceiling
+    (),
+    ("nair",),
+    ("nair", "nair.two"),
+    ("nair", "twin"),
+    ("rao.two", "iyer"),
+    ("sen", "brief"),
+    ("low", "iyer"),
+    ("nair", "elsewhere"),
+)
 
 which = st.integers(0, 1)
 pick = st.integers(0, 30)
@@ -90,11 +100,14 @@ class Course(RuleBasedStateMachine):
     def release(self, which: int, level: int, copies: int) -> None:
         self.finish(self.two.propose(self.code(which), level, copies=copies))
 
-    @rule(which=which, level=levels, by=st.sampled_from(["", "nair", "iyer"]))
-    def propose(self, which: int, level: int, by: str) -> None:
+    @rule(which=which, level=levels, by=st.sampled_from(PAIRS), leave=st.booleans())
+    def propose(self, which: int, level: int, by: tuple[str, ...], leave: bool) -> None:
         draft = self.two.propose(self.code(which), level)
-        if draft is not None and by:
-            self.two.approve(draft, by, "release")
+        if draft is not None:
+            for name, role in zip(by, ("release", "security"), strict=False):
+                self.two.approve(draft, name, role)
+            if leave:
+                self.two.dispatch(draft)
 
     @precondition(lambda self: self.world.where)
     @rule(
@@ -181,6 +194,25 @@ class Course(RuleBasedStateMachine):
         rids = list(self.world.where)[::-1]
         self.two.order(rids[number % len(rids)], what, level, signers)
 
+    @rule(which=which, number=pick, up=st.integers(1, 2), down=st.integers(0, 1), told=st.booleans())
+    def raise_and_lower(self, which: int, number: int, up: int, down: int, told: bool) -> None:
+        """What something derives from is marked twice; what derives from it may know of one, both or neither."""
+        x = self.code(which)
+        known = self.received(x)
+        if known and not self.above():
+            self.finish(self.two.propose(x, 0, parent=known[number % len(known)]))
+        above = self.above()
+        if above:
+            rid = above[number % len(above)]
+            self.two.order(rid, "reclass", up, ("nair", "iyer"))
+            if told:
+                self.two.exchange()
+            self.two.order(rid, "reclass", down, ("nair", "iyer"))
+
+    def above(self) -> list[str]:
+        """What releases derive from."""
+        return [rid for one in self.world.where for rid in self.world.entry_of(one).ancestors]
+
     @rule(
         which=which,
         what=st.sampled_from(["suspend", "resume", "resume", "resume", "notice_of_end"]),
@@ -249,17 +281,20 @@ class Course(RuleBasedStateMachine):
             self.two.end(self.code(which), known[number % len(known)], outcome, witnessed=witnessed)
 
     @precondition(lambda self: self.world.where)
-    @rule(number=pick, how=st.sampled_from(["destroyed", "returned"]), told=st.booleans())
-    def ended_by_order(self, number: int, how: str, told: bool) -> None:
+    @rule(number=pick, how=st.sampled_from(["destroyed", "returned"]), raised=st.booleans(), told=st.booleans())
+    def ended_by_order(self, number: int, how: str, raised: bool, told: bool) -> None:
         """A release is wanted back or destroyed, and its receiver does what it takes."""
         rid = list(self.world.where)[::-1][number % len(self.world.where)]
         x = self.world.other(self.world.where[rid][0])
+        if raised:
+            self.two.order(rid, "reclass", 2, ("nair", "iyer"))
         self.two.order(rid, {"destroyed": "destroy", "returned": "return"}[how], 0, ("nair", "iyer"))
         self.two.exchange()
         if how == "returned" and not self.world.is_return(self.world.entry_of(rid)):
             self.finish(self.two.propose_return(x, rid))
             self.two.exchange()
-        self.two.end(x, rid, how, witnessed=True)
+        for witnessed in (False, True):  # the second is refused where the first was enough
+            self.two.end(x, rid, how, witnessed=witnessed)
         if told:
             self.two.exchange()
 
