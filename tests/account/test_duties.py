@@ -113,6 +113,15 @@ def test_what_is_called_back_must_go_at_once_if_it_was_received(scene: Scene, ac
     assert (duty.cause, duty.rid, duty.due, duty.overdue) == (cause, held, scene.at, True)
 
 
+def test_what_went_home_is_owed_back_by_nobody(scene: Scene) -> None:
+    one, two = scene.one, scene.two
+    rid = scene.received(one)
+    scene.received(two, rid, marking=scene.marking(one, scene.crossing(one, 0)))
+    assert [duty.rid for duty in scene.owed("return_or_destroy")] == [rid]
+    scene.answered(two, scene.fact(one, rid).idx, "returned")
+    assert scene.owed("return_or_destroy") == []
+
+
 # The end of the agreement: D27, D28
 
 

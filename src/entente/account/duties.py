@@ -113,6 +113,8 @@ class _Books:
         """What the partner of `side` received and must return or destroy: one duty a release, as it first falls due."""
         other = self.pair.other(side.party)
         for fact in side.releases:
+            if fact.marking.originator == other.party:
+                continue  # it went home: nobody owes its own back
             if not held(fact, other.size) or not self._protected(self._law(fact)):
                 continue
             received = next(given.at for given in fact.answers if given.outcome == "received")
