@@ -108,8 +108,8 @@ class Reader:
 
     def _own(self, text: str) -> str:
         """The text with this party's own words."""
-        known = re.compile("|".join(map(re.escape, self.words)) or r"(?!)")
-        return known.sub(lambda match: self.words[match.group()], text)
+        known = re.compile("|".join([_NAME.pattern, *map(re.escape, self.words)]))
+        return known.sub(lambda match: self.words.get(match.group(), match.group()), text)
 
     # Commands
 
