@@ -5,6 +5,7 @@ from entente.account.claim import claims
 from entente.account.duties import duties
 from entente.account.state import ReleaseFact
 from entente.account.undertaking import undertakings
+from entente.node.approve import approvers
 from entente.node.node import Node
 from entente.node.verify import verify_folders
 from entente.strict import parse, parse_time
@@ -46,6 +47,12 @@ class TwoNodes(Doing):
                 assert [(fact.idx, fact.rid) for fact in side.releases] == [(idx, e.rid) for idx, e in told]
                 for fact in side.releases:
                     self._check_release(x, node, fact)
+            for draft in world.drafts:
+                if draft.party == x and not draft.gone:
+                    row = node.db.draft(draft.rid)
+                    assert row is not None
+                    signed = {f"{x}/{name}" for name in draft.approvals}
+                    assert (row.state, set(approvers(node, draft.rid))) == (draft.state, signed)
             rows = {idx: node.db.inbox_row(node.logs[other], idx) for idx in node.other_side.rank2}
             real = {idx: (row.outcome or "", bool(row.answered)) for idx, row in rows.items() if row is not None}
             assert real == {idx: (row.outcome, row.answered) for idx, row in world.inbox[x].items()}
