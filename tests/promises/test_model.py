@@ -148,11 +148,14 @@ class Course(RuleBasedStateMachine):
         self.two.approve(drafts[number % len(drafts)], name, role)
 
     @precondition(lambda self: any(draft.approvals for draft in self.world.drafts))
-    @rule(number=pick, name=st.sampled_from(["nair", "nair", "iyer", "sen"]))
-    def revoke(self, number: int, name: str) -> None:
+    @rule(number=pick, by=pick)
+    def revoke(self, number: int, by: int) -> None:
+        """One of those who signed, or somebody who did not, takes an approval back."""
         signed = [draft for draft in self.world.drafts[::-1] if draft.approvals]
         drafts = [draft for draft in signed if draft.state != "dispatched"] or signed
-        self.two.revoke(drafts[number % len(drafts)], name)
+        draft = drafts[number % len(drafts)]
+        names = [*sorted(draft.approvals), "sen"]
+        self.two.revoke(draft, names[by % len(names)])
 
     @precondition(lambda self: self.world.drafts)
     @rule(number=pick)
