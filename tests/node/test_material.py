@@ -174,6 +174,24 @@ def test_view_db_can_be_thrown_away_and_is_there_again(pair: Pair) -> None:
     assert again.view.things(two) == []
 
 
+def test_a_rebuild_that_was_cut_off_is_begun_again_by_the_next_opening(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rid = sent(pair, pair.a)
+    before = pair.b.view.things(rid)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(pair.b.view), "put_holding", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pair.b.rebuild()
+    assert pair.b.view.things(rid) == []
+    assert pair.open(pair.codes[1]).view.things(rid) == before
+    assert pair.b.view.built
+
+
 def test_what_cannot_be_read_any_more_is_named_by_rebuild(pair: Pair) -> None:
     rid = sent(pair, pair.a)
     blob = pair.b.other_side.releases[-1].blob

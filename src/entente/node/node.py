@@ -89,7 +89,7 @@ class Node(Ledger):
         self.areas = areas
         self.validate = validate
         destroy.settle(self)
-        if self.view.empty and self.trees:
+        if self.trees and not self.view.built:
             self.rebuild()
 
     # Persons

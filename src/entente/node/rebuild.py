@@ -35,6 +35,7 @@ def rebuild(node: Ledger, areas: Mapping[str, Area], validate: Validate) -> tupl
                 done += 1
             except EntenteError as fault:
                 lost.append((fact.rid, fault.detail))
+    node.view.mark_built()
     return done, lost
 
 

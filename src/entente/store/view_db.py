@@ -55,6 +55,9 @@ _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
+_BUILT = 2  # the row beside the saved fold that says that all places are there
+_get_built = select(t.saved_fold.c.id).where(t.saved_fold.c.id == _BUILT)
+_drop_built = delete(t.saved_fold).where(t.saved_fold.c.id == _BUILT)
 _get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
 
 
@@ -82,17 +85,25 @@ class ViewDb(Database):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:
-        """Open it; `empty` says that nothing was there, or only what another version of this program wrote."""
+        """Open it; what another version of this program wrote is dropped."""
         if path.exists() and version_of(path) != VERSION:
             for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
                 name.unlink(missing_ok=True)
-        self.empty = not path.exists()
         super().__init__(path, t.view, version=VERSION, durable=False)
+
+    @property
+    def built(self) -> bool:
+        """Whether it holds all that was taken in before: not in a new file, and not before a rebuild has ended."""
+        return self.one(_get_built) is not None
+
+    def mark_built(self) -> None:
+        """It holds all that was taken in before."""
+        self.run(_put_fold, id=_BUILT, heads="", data=b"")
 
     def clear(self) -> None:
         """It holds nothing, and nothing of what it held is in the file."""
         with self.transaction():
-            for statement in (_drop_all_things, _drop_all_holdings):
+            for statement in (_drop_all_things, _drop_all_holdings, _drop_built):
                 self.run(statement)
         self.wipe()
 
