@@ -1133,11 +1133,11 @@ class Law:
         return one if one and one.holds(index) and at < one.until else None
 
     def _people(self, index: int, entry: dict[str, Any], signed: bytes, need: int, roles: set[str] | None) -> None:
-        """Hold for an act signed by `need` distinct persons who hold one of `roles` (any role where it is None)."""
+        """Hold for an act signed by `need` distinct persons who hold one of `roles` (any, where none is asked for)."""
         found = {one["by"]: self._person(one["by"], index, entry["at"]) for one in entry["sigs"]}
         live = {handle: one for handle, one in found.items() if one}
         self._signers(entry, signed, {handle: one.key for handle, one in live.items()})
-        who = {one.commitment for one in live.values() if (one.roles if roles is None else one.roles & roles)}
+        who = {one.commitment for one in live.values() if not roles or one.roles & roles}
         if len(who) < need:
             raise Invalid(f"signed by {len(who)} persons, {need} are needed")
 
@@ -1324,7 +1324,9 @@ class Law:
 
     def _claim(self, index: int, entry: dict[str, Any], _: dict[str, Any], signed: bytes, __: str) -> None:
         role = self.agreements.get(entry["agreement"]).get("acts", "roles", "claim")
-        self._people(index, entry, signed, 1, {role} if isinstance(role, str) else set())
+        if not isinstance(role, str):
+            raise Invalid("the agreement names no role for claims")
+        self._people(index, entry, signed, 1, {role})
 
     def _answer(self, index: int, entry: dict[str, Any], body: dict[str, Any], __: bytes, ___: str) -> None:
         about, spans = Origin.parse(body["re"]["origin"]), body["re"]["spans"]

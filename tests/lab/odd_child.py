@@ -64,7 +64,7 @@ def harm(body: bytes) -> None:
         _say(b"[]\n")
         _end()
     if b"WRONG" in body:
-        _say(b'[{"id":1,"media":"","names":[],"text":"","title":"","type":"","version":""}]\n')
+        _say(b'[{"id":1,"names":[],"title":"","type":"","version":""}]\n')
         _end()
     if b"EARLY" in body:
         _end()

@@ -6,6 +6,7 @@ from stix_objects import bundle_of
 
 from entente.account.acts import act_message
 from entente.errors import RefusedError, StateError, UsageError
+from entente.node.held import read_release
 from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.propose import NothingCrossesError, Proposal, Wish
@@ -111,6 +112,10 @@ def test_a_release_goes_back_to_its_originator_byte_for_byte(pair: Pair) -> None
     assert fact is not None
     assert pair.a.state_of(fact) == "received"
     assert pair.a.view.bodies(made.rid) == pair.b.view.bodies(rid) == sighted()
+    secret = pair.a.keys.key(made.rid)
+    assert secret is not None
+    listing, _ = read_release(pair.a, fact.blob, pair.a.blobs.size(fact.blob), secret)
+    assert {item.media for item in listing.records} == {"application/stix+json;version=2.1"}
     assert pair.a.reconcile().text == pair.b.reconcile().text
 
 

@@ -27,7 +27,7 @@ from stix_objects import as_bytes, indicator
 
 from entente.app import AREAS
 from entente.bad_wire import Fault, Scripted, Seeded, Wire
-from entente.errors import UsageError
+from entente.errors import BusyError, UsageError
 from entente.node import lock, setup, wire, worker
 from entente.node import pair as pairing
 from entente.node.node import Node
@@ -380,21 +380,17 @@ def leaf_of(street: Street, code: str, running: Running) -> tuple[x509.Certifica
     return leaf, Ed25519PrivateKey.from_private_bytes(seed or b"")
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("impatient")
-def test_two_workers_of_one_node_take_turns(street: Street) -> None:
-    """A mistake of the operator's: each gives way to the other, persons get the node too, and nothing is doubled."""
-    a, b = street.pair.codes
-    with street.at_work() as (_, second), Running(street.folder(b), street.pair.clock) as third:
-        rids = [street.send(1, first=1 + number) for number in range(3)]
+def test_whoever_would_serve_a_node_that_is_served_is_told_so_and_disturbs_nobody(street: Street) -> None:
+    """A mistake of the operator's. The one that serves goes on, and nothing was opened or listened on twice."""
+    _, b = street.pair.codes
+    with street.at_work() as (_, second):
+        second.rounds(1)
+        made = alone(street, b)
+        with pytest.raises(BusyError, match="another process serves this node"):
+            serve(made, "", lambda _: None)
+        assert made.state.rounds == 0
         second.rounds(2)
-        third.rounds(2)
-        until(lambda: second.worker.state.opened + third.worker.state.opened == 3, "opening")
-        until(lambda: street.running[a].worker.state.partner == max(second.worker.state.own, third.worker.state.own))
-        street.pair.open(b)
-        street.pair.shut(b)
-        assert [second.worker.state.failures, third.worker.state.failures] == [0, 0]
-    street.received(*rids)
+        assert second.worker.state.failures == 0
 
 
 # A partner that is away

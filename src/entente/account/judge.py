@@ -106,10 +106,11 @@ class Judge:
         """Signed by `count` distinct certified persons of the author, each holding one of `roles` (None: any role)."""
         check_persons(self, self._message(), [(sig.by, sig.sig) for sig in self.entry.sigs], count, roles)
 
-    def _area_roles(self, area: str) -> Sequence[str]:
+    def _area_roles(self, area: str) -> Sequence[str] | None:
+        """The roles of which a signer must hold one; None, any role, where the area asks for none."""
         terms = self.law.areas.get(area)
         need(terms is not None, f"unknown area {area}")
-        return (terms.roles or ()) if terms else ()
+        return terms.roles or None if terms else ()
 
     # Effects, by kind
 

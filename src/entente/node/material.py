@@ -106,6 +106,8 @@ def _returned(node: Ledger, validate: Validate, fact: ReleaseFact) -> Material:
     (found,) = validate(fact.format, [bodies])
     if isinstance(found, str):
         raise StoreError(f"what is held is not valid any more: {found}", place=fact.rid[:16])
+    pairs = zip(found, listing.records, strict=True)
+    records = [msgspec.structs.replace(record, media=item.media) for record, item in pairs]
     now = current_marking(node.pair, node.other_side, fact, node.laws).marking
     ranks = node.law.law.ranks[scale_of(now, node.partner, node.law.law)]
     places = {
@@ -115,4 +117,4 @@ def _returned(node: Ledger, validate: Validate, fact: ReleaseFact) -> Material:
     def mark(record: Record) -> Marking | str:
         return join([places[record.sha256], now], ranks, now.originator) or "it has no common marking with its release"
 
-    return Material(fact.rid, fact.area, fact.format, found, mark, frozenset({fact.rid}))
+    return Material(fact.rid, fact.area, fact.format, records, mark, frozenset({fact.rid}))
