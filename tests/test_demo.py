@@ -60,7 +60,7 @@ def test_the_steps_are_numbered_in_order() -> None:
         r"^ +IND +restored from an old backup +caught: behind what KOR cosigned; healed first$",
         r"^ +IND gave +KOR gave$",
         r"^ +objects received +9 of 9 +1 of 1, and 1 reply to 1 request$",
-        r"^ +asked to answered +0 h, by both registers$",
+        r"^ +asked to answered +0(\.\d+)? h, by both registers$",
         r"^ +still owed +IND: return or destroy 2 objects by \d+ \w+ \d{4}, Art\. 8\(1\)$",
         r"^ +KOR: return or destroy 10 objects by \d+ \w+ \d{4}, Art\. 8\(1\)$",
         r"^ +same answer at both nodes, byte for byte +sha256 [0-9a-f]{4}…[0-9a-f]{2}$",

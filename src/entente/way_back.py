@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -16,7 +16,7 @@ from entente.node.propose import NothingCrossesError, Proposal, Wish
 from entente.node.requests import asked, pace
 from entente.node.standing import grant_body
 from entente.stage import Stage
-from entente.strict import parse_time, time_text
+from entente.strict import time_text
 from entente.telling import Telling
 from entente.treaty.agreement import Agreement
 from entente.treaty.cover import REPLY, REQUEST, ReplySheet, RequestSheet
@@ -173,10 +173,10 @@ def ledger(tell: Telling, sender: Side, receiver: Side) -> list[Duty]:
 def _tell_owed(tell: Telling, owed: Sequence[Duty], records: dict[str, int]) -> None:
     groups: dict[tuple[str, str, str], int] = {}
     for duty in owed:
-        key = (duty.owed_by, duty.due or "", duty.article)
+        key = (duty.owed_by, (duty.due or "")[:10], duty.article)
         groups[key] = groups.get(key, 0) + records.get(duty.rid or "", 0)
     for number, ((party, due, article), count) in enumerate(sorted(groups.items())[:MOST_OWED]):
-        day = f"{parse_time(due):%d %b %Y}".lstrip("0") if due else "a day that no article states"
+        day = f"{date.fromisoformat(due):%d %b %Y}".lstrip("0") if due else "a day that no article states"
         head = "still owed" if not number else ""
         tell.say(
             f"   {head:22s} {party}: return or destroy {count:,} {_many('object', count)} by {day}, Art. {article}"

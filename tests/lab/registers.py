@@ -217,6 +217,8 @@ class Registers:
                     found.add((f"answer {x} {idx}", entry.kind, other, entry.at + hours))
             for idx, entry in self.releases(x, cut):
                 came = [e.at for e in self.answers(x, idx, cut) if e.what == "received"]
+                if self.is_return(entry):
+                    continue
                 if came and not self.ended(entry.rid, cut) and (self.terms.protected or self.now < self.end(cut)):
                     words = {"withdraw": "withdrawn", "return": "return", "destroy": "destroy"}
                     causes = [(e.at, words[e.what]) for _, e in self.orders(entry.rid, cut) if e.what in words]
