@@ -249,6 +249,6 @@ class World(Registers):
         for idx in covers:
             row = self.inbox[x].setdefault(idx, Row(self.now))
             row.outcome, row.answered = row.outcome or outcome, True
-        for draft in self.drafts:
-            if draft.party == x and rid in draft.ancestors and draft.originator != x:
+        for draft in self.drafts:  # what was made from it and still stood would have hindered this
+            if draft.party == x and rid in draft.ancestors:
                 draft.gone = True

@@ -136,7 +136,7 @@ class TwoNodes(Doing):
         """What can be read at this node is what it may hold, and of what has ended nothing is left."""
         world = self.world
         kept = {canary for party, canary in world.loose if party == x}
-        kept |= {draft.canary for draft in world.drafts if draft.party == x and draft.originator == x}
+        kept |= {draft.canary for draft in world.drafts if draft.party == x == draft.originator and not draft.gone}
         for rid, (party, _) in world.where.items():
             entry = world.entry_of(rid)
             orders = [order.what for _, order in world.orders(rid, world.cut(x))]
@@ -147,7 +147,9 @@ class TwoNodes(Doing):
         }
         for number in range(1, self.count + 1):
             canary = f"canary-{number:04d}-"
-            assert bool(found_in(node.folder, canary.encode())) == (canary in kept), canary
+            assert bool(found_in(node.folder, canary.encode())) == (canary in kept), (
+                f"{canary} in {found_in(node.folder, canary.encode())} of {x}, kept: {canary in kept}"
+            )
 
     def _check_custody(self) -> None:
         """What was ever received is held, or has ended: per direction, counted at both nodes."""
