@@ -1,4 +1,4 @@
-"""What is large, between the two processes of `bench.wire`: a document of 10^9 bytes, and reads while a bundle is sealed.
+"""What is large, between the two processes of `bench.wire`: 10^9 bytes, and reads while a bundle is sealed.
 
 Reads while sealing: the partner asks for our checkpoint again and again, while we do nothing (the floor), and while
 another process at our node imports, screens and seals a large bundle on the same two cores.
