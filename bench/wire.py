@@ -213,11 +213,13 @@ def _seal_and_open(path: Path, sealed: Path) -> float:
 def _verb(peaks: Peaks, *words: str) -> dict[str, object]:
     """What a verb of the command line says, watched while it runs."""
     command = [sys.executable, "-m", "entente", *words, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own module
-        while process.poll() is None:
-            look(process.pid, peaks)
-            time.sleep(0.01)
-        told = process.stdout.read() if process.stdout is not None else b""
+    with tempfile.TemporaryFile() as out:  # no pipe: what it says may be long, and nobody reads it meanwhile
+        with subprocess.Popen(command, stdout=out) as process:  # noqa: S603 - our own module
+            while process.poll() is None:
+                look(process.pid, peaks)
+                time.sleep(0.01)
+        out.seek(0)
+        told = out.read()
     if process.returncode:
         raise RuntimeError(f"{words[0]} ended with {process.returncode}")
     found = json.loads(told)
