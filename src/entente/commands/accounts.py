@@ -1,6 +1,6 @@
 """What it adds up to: the account of both registers, what each party owes, and what an incident reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -110,11 +110,11 @@ def owed(node: Node) -> dict[str, dict[str, int]]:
     return found
 
 
-def owed_lines(node: Node) -> list[str]:
-    """The same as lines of text for `status`."""
+def owed_lines(found: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What `owed` found, as lines of text for `status`."""
     return [
         f"  {party} owes {many(counts['open'], 'thing')}, {counts['overdue']} overdue (`entente list duties`)"
-        for party, counts in owed(node).items()
+        for party, counts in found.items()
         if counts["open"]
     ]
 

@@ -6,12 +6,23 @@ named, and entered if they are enough; else it waits, and others sign it (`enten
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import click
 import msgspec
 
-from entente.commands.frame import FILE, body_lines, columns, main, many, node_verb, opened, show, signers_of
+from entente.commands.frame import (
+    body_lines,
+    columns,
+    main,
+    many,
+    node_verb,
+    opened,
+    password_files,
+    show,
+    sign_as,
+    signers_of,
+)
 from entente.errors import EntenteError
 from entente.node.act import Act, Entered
 from entente.node.node import Node
@@ -25,12 +36,12 @@ Make = Callable[[Node], Mapping[str, Any]]
 def signing(verb: F) -> F:
     """Give a command what every act takes: who signs at once, and --yes."""
     verb = click.option("--yes", is_flag=True, help="Do it. Without it, only what would be entered is shown.")(verb)
-    files = "The passwords of those who sign, in the same order; asked for if left out."
-    verb = click.option("--password-file", "passwords", type=FILE, multiple=True, help=files)(verb)
-    return click.option("--as", "handles", multiple=True, help="Who signs at once (repeat for several).")(verb)
+    return click.option("--as", "handles", multiple=True, help="Who signs at once (repeat for several).")(
+        password_files(verb)
+    )
 
 
-class Signing(msgspec.Struct, frozen=True):
+class Signing(TypedDict):
     """The options that `signing` and `node_verb` give a command."""
 
     handles: tuple[str, ...]
@@ -40,19 +51,19 @@ class Signing(msgspec.Struct, frozen=True):
     as_json: bool
 
 
-def act_out(given: dict[str, Any], kind: str, make: Make, note: str = "", **home: object) -> None:
+def act_out(given: Signing, kind: str, make: Make, note: str = "", **home: object) -> None:
     """The act is shown, or prepared, signed and entered, as its options say. `home` stays at this node.
 
     A signer who may not sign leaves nothing prepared.
     """
-    options = Signing(given["handles"], given["passwords"], given["folder"], given["yes"], given["as_json"])
-    with opened(options.folder) as node:
+    handles = given["handles"]
+    with opened(given["folder"]) as node:
         body = dict(make(node))
-        if not options.yes:
-            _show_dry(node, options, kind, body, note)
+        if not given["yes"]:
+            _show_dry(node, kind, body, note, as_json=given["as_json"])
             return
-        signers = signers_of(node, options.handles, options.passwords)
-        act = node.prepare(kind, body, by=options.handles[0] if options.handles else "", home=home)
+        signers = signers_of(node, handles, given["passwords"])
+        act = node.prepare(kind, body, by=handles[0] if handles else "", home=home)
         try:
             for handle, signer in signers:
                 act = node.sign(act.id, handle, signer)
@@ -60,15 +71,15 @@ def act_out(given: dict[str, Any], kind: str, make: Make, note: str = "", **home
             node.drop(act.id)
             raise
         done = node.enter(act.id) if act.enough else None
-    show(options.as_json, _told(act, done), f"{note}{_words(act, done)}")
+    show(given["as_json"], _told(act, done), f"{note}{_words(act, done)}")
 
 
-def _show_dry(node: Node, options: Signing, kind: str, body: dict[str, Any], note: str) -> None:
+def _show_dry(node: Node, kind: str, body: dict[str, Any], note: str, *, as_json: bool) -> None:
     wanted = node.needed(kind, body)
     takes = _takes(wanted.count, wanted.roles)
     text = f"{note}{kind}\n{body_lines(body)}\n{takes}; nothing was done; add --yes"
     value = {"body": body, "entered": None, "kind": kind, "needed": wanted.count, "roles": wanted.roles}
-    show(options.as_json, value, text)
+    show(as_json, value, text)
 
 
 def _takes(count: int, roles: tuple[str, ...] | None) -> str:
@@ -128,14 +139,7 @@ def act_show(name: str, folder: Path | None, *, as_json: bool) -> None:
 
 @act.command("sign")
 @click.argument("name")
-@click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
-@click.option(
-    "--password-file",
-    "passwords",
-    type=FILE,
-    multiple=True,
-    help="Their passwords, in the same order; asked for if left out.",
-)
+@sign_as
 @node_verb
 def act_sign(
     name: str, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
@@ -188,7 +192,7 @@ def order() -> None:
 @click.argument("which")
 @signing
 @node_verb
-def order_withdraw(which: str, **given: Any) -> None:  # noqa: ANN401 - what `signing` and `node_verb` add
+def order_withdraw(which: str, **given: Unpack[Signing]) -> None:
     """Withdraw a release of ours: it is served no more, and gone at once if the partner has not stored it yet."""
     act_out(given, "order", lambda node: order_body(node, which, "withdraw"))
 
@@ -197,7 +201,7 @@ def order_withdraw(which: str, **given: Any) -> None:  # noqa: ANN401 - what `si
 @click.argument("which")
 @signing
 @node_verb
-def order_return(which: str, **given: Any) -> None:  # noqa: ANN401
+def order_return(which: str, **given: Unpack[Signing]) -> None:
     """Order a release of ours back: the partner answers once it has released it back and holds it no more."""
     act_out(given, "order", lambda node: order_body(node, which, "return"))
 
@@ -207,7 +211,7 @@ def order_return(which: str, **given: Any) -> None:  # noqa: ANN401
 @click.option("--keep-import", is_flag=True, help="Keep the import here from which it was drawn.")
 @signing
 @node_verb
-def order_destroy(which: str, *, keep_import: bool, **given: Any) -> None:  # noqa: ANN401
+def order_destroy(which: str, *, keep_import: bool, **given: Unpack[Signing]) -> None:
     """Order a release of ours destroyed, there and here: our sealed copy goes, and the import if nothing needs it."""
     note = "our sealed copy goes at once" + ("\n" if keep_import else ", and the import if nothing else draws on it\n")
     act_out(given, "order", lambda node: order_body(node, which, "destroy"), note, **{KEEP_IMPORT: keep_import})
@@ -223,7 +227,7 @@ def order_destroy(which: str, *, keep_import: bool, **given: Any) -> None:  # no
 @node_verb
 def order_reclass(
     which: str, level: str | None, caveats: tuple[str, ...], releasable_to: tuple[str, ...], *, no_caveats: bool,
-    **given: Any,  # noqa: ANN401
+    **given: Unpack[Signing],
 ) -> None:  # fmt: skip
     """Give a release of ours another marking; originator and purpose stay."""
     remark = Remark(level, caveats if caveats or no_caveats else None, releasable_to or None)
@@ -236,7 +240,7 @@ def order_reclass(
 @main.command()
 @signing
 @node_verb
-def suspend(**given: Any) -> None:  # noqa: ANN401
+def suspend(**given: Unpack[Signing]) -> None:
     """Suspend the agreement: nothing is released either way until it is resumed."""
     act_out(given, "term", lambda _: {"act": "suspend"})
 
@@ -244,7 +248,7 @@ def suspend(**given: Any) -> None:  # noqa: ANN401
 @main.command()
 @signing
 @node_verb
-def resume(**given: Any) -> None:  # noqa: ANN401
+def resume(**given: Unpack[Signing]) -> None:
     """Resume what this party has suspended."""
     act_out(given, "term", lambda _: {"act": "resume"})
 
@@ -252,7 +256,7 @@ def resume(**given: Any) -> None:  # noqa: ANN401
 @main.command()
 @signing
 @node_verb
-def end(**given: Any) -> None:  # noqa: ANN401
+def end(**given: Unpack[Signing]) -> None:
     """Give notice of the agreement's end: it will not be renewed. No verb takes this back."""
     act_out(given, "term", lambda _: {"act": "notice_of_end"})
 
@@ -278,7 +282,7 @@ def standing() -> None:
 @node_verb
 def standing_grant(
     area: str, form: str, view: str, ceiling: str, purpose: str, per_day: int, bytes_per_day: int, until: str,
-    **given: Any,  # noqa: ANN401
+    **given: Unpack[Signing],
 ) -> None:  # fmt: skip
     """Approve a class of releases in advance, as many persons as the area's approvals."""
     covers = {"area": area, "ceiling": ceiling, "format": form, "purpose": purpose, "view": view}
@@ -290,7 +294,7 @@ def standing_grant(
 @click.argument("name")
 @signing
 @node_verb
-def standing_revoke(name: str, **given: Any) -> None:  # noqa: ANN401
+def standing_revoke(name: str, **given: Unpack[Signing]) -> None:
     """Revoke a standing approval by its act id, or the beginning of one."""
     act_out(given, "standing", lambda node: revoke_body(node, name))
 

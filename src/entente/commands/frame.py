@@ -44,6 +44,18 @@ def node_verb(verb: F) -> F:
     )(verb)
 
 
+def password_files(verb: F) -> F:
+    """Give a command --password-file, as often as persons sign."""
+    files = "The passwords of those who sign, in the same order; asked for if left out."
+    return click.option("--password-file", "passwords", type=FILE, multiple=True, help=files)(verb)
+
+
+def sign_as(verb: F) -> F:
+    """Give a command --as, at least once, and --password-file."""
+    verb = click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")(verb)
+    return password_files(verb)
+
+
 @contextmanager
 def opened(folder: Path | None) -> Iterator[Node]:
     """The node, open while the command runs."""

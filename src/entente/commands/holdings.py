@@ -8,24 +8,17 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, columns, main, node_verb, opened, show, signers_of
+from entente.commands.frame import columns, main, node_verb, opened, password_files, show, signers_of
 from entente.node.copies import copied_rids, copies_of
 
 _WITNESS = click.option("--witness", "handles", multiple=True, help="Who witnesses it (repeat for several).")
-_PASSWORDS = click.option(
-    "--password-file",
-    "passwords",
-    type=FILE,
-    multiple=True,
-    help="Their passwords, in the same order; asked for if left out.",
-)
 _YES = click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is shown.")
 
 
 @main.command()
 @click.argument("which")
 @_WITNESS
-@_PASSWORDS
+@password_files
 @_YES
 @node_verb
 def destroy(
@@ -38,7 +31,7 @@ def destroy(
 @main.command("give-back")
 @click.argument("which")
 @_WITNESS
-@_PASSWORDS
+@password_files
 @_YES
 @node_verb
 def give_back(

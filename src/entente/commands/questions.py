@@ -118,7 +118,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
     with opened(place) as node:
         worker = read_state(place)
         law = node.law.law
-        measure = pace(node.asked())
+        measure, owing = pace(node.asked()), owed(node)
         registers = {
             side.party: {"entries": side.size, "invalid": len(side.invalid), "releases": len(side.releases)}
             for side in node.pair.sides.values()
@@ -133,7 +133,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
         begun = [row.rid for row in node.db.begun_erasures()]
         waiting = sum(1 for act in node.db.acts() if act.state == PREPARED)
         value = {
-            "owed": owed(node), "acts_waiting": waiting, "erasures_begun": begun,
+            "owed": owing, "acts_waiting": waiting, "erasures_begun": begun,
             "acknowledged": node.acknowledged(), "agreement": node.law.hash, "exercise": law.exercise,
             "requests": msgspec.to_builtins(measure),
             "frozen": node.frozen,
@@ -154,7 +154,7 @@ def status(folder: Path | None, *, as_json: bool) -> None:
             lines.append(click.style(f"  READ-ONLY: {node.frozen}", fg="red"))
         median = "" if measure.hours_median is None else f", median {measure.hours_median} hours"
         lines.append(f"  {many(measure.requests, 'request')}, {measure.answered} answered{median}")
-        lines += owed_lines(node)
+        lines += owed_lines(owing)
         lines += _worker_lines(worker)
         lines += [
             f"  Art. {s['article']:6s} {s['strength']:10s} "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, password_of, show, signers_of
+from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, password_of, show, sign_as, signers_of
 from entente.node import setup
 
 
@@ -158,14 +158,7 @@ def assure(
 
 @main.command("map")
 @click.argument("path", type=FILE)
-@click.option("--as", "handles", multiple=True, required=True, help="Who signs (repeat for several).")
-@click.option(
-    "--password-file",
-    "passwords",
-    type=FILE,
-    multiple=True,
-    help="Their passwords, in the same order; asked for if left out.",
-)
+@sign_as
 @node_verb
 def map_(
     path: Path, handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool
@@ -179,14 +172,7 @@ def map_(
 
 
 @main.command()
-@click.option("--as", "handles", multiple=True, required=True, help="Who vouches (repeat for several).")
-@click.option(
-    "--password-file",
-    "passwords",
-    type=FILE,
-    multiple=True,
-    help="Their passwords, in the same order; asked for if left out.",
-)
+@sign_as
 @node_verb
 def confirm(handles: tuple[str, ...], passwords: tuple[Path, ...], folder: Path | None, *, as_json: bool) -> None:
     """Vouch for the clock after a long stop, or for the registers after a loss of heads.db: the node signs again."""

@@ -1,7 +1,7 @@
 """What a party states in both registers: incidents, undertakings and claims. Every word of them stands in clear."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import click
 
@@ -9,7 +9,7 @@ from entente.account.acts import STRENGTHS, Claim, Undertaking
 from entente.account.claim import claims
 from entente.account.statement import Reconciled
 from entente.account.undertaking import undertakings
-from entente.commands.acts import act_out, signing
+from entente.commands.acts import Signing, act_out, signing
 from entente.commands.frame import columns, main, node_verb, opened, show
 from entente.errors import UsageError
 from entente.node.node import Node
@@ -25,7 +25,7 @@ def incident() -> None:
     """A loss or compromise, or the possibility of one: notice at once, then findings, then measures."""
 
 
-def _incident(stage: str, which: tuple[str, ...], what: str, discovered_at: str, given: dict[str, Any]) -> None:
+def _incident(stage: str, which: tuple[str, ...], what: str, discovered_at: str, given: Signing) -> None:
     act_out(
         given,
         "incident",
@@ -45,37 +45,22 @@ _CLASS = click.option(
 _DISCOVERED = click.option("--discovered-at", required=True, help="YYYY-MM-DDTHH:MMZ; the same in all three stages.")
 
 
-@incident.command("notice")
-@_WHICH
-@_CLASS
-@_DISCOVERED
-@signing
-@node_verb
-def incident_notice(which: tuple[str, ...], what: str, discovered_at: str, **given: Any) -> None:  # noqa: ANN401 - what `signing` and `node_verb` add
-    """Tell the partner of an incident. WHICH: a number (of ours), an id, or CODE/number for a party's."""
-    _incident("notice", which, what, discovered_at, given)
+def _stage(stage: str, words: str) -> None:
+    """The group has a command for this stage of an incident."""
+
+    @incident.command(stage, help=words)
+    @_WHICH
+    @_CLASS
+    @_DISCOVERED
+    @signing
+    @node_verb
+    def state(which: tuple[str, ...], what: str, discovered_at: str, **given: Unpack[Signing]) -> None:
+        _incident(stage, which, what, discovered_at, given)
 
 
-@incident.command("findings")
-@_WHICH
-@_CLASS
-@_DISCOVERED
-@signing
-@node_verb
-def incident_findings(which: tuple[str, ...], what: str, discovered_at: str, **given: Any) -> None:  # noqa: ANN401
-    """State that the investigation has ended, and what it was. WHICH and time are those of the notice."""
-    _incident("findings", which, what, discovered_at, given)
-
-
-@incident.command("measures")
-@_WHICH
-@_CLASS
-@_DISCOVERED
-@signing
-@node_verb
-def incident_measures(which: tuple[str, ...], what: str, discovered_at: str, **given: Any) -> None:  # noqa: ANN401
-    """State that measures were taken: the case is closed. WHICH and time are those of the notice."""
-    _incident("measures", which, what, discovered_at, given)
+_stage("notice", "Tell the partner of an incident. WHICH: a number (of ours), an id, or CODE/number for a party's.")
+_stage("findings", "State that the investigation has ended, and what it was. WHICH and time are those of the notice.")
+_stage("measures", "State that measures were taken: the case is closed. WHICH and time are those of the notice.")
 
 
 # Undertakings
@@ -111,7 +96,7 @@ _DUE = click.option("--due", help="By when: YYYY-MM-DDTHH:MMZ")
 def undertaking_state(
     key: str, owed_by: str | None, texts: tuple[str, ...], strength: str | None, source: str | None,
     measure: str | None, basis: str | None, band: str | None, due: str | None, restates: str | None,
-    **given: Any,  # noqa: ANN401
+    **given: Unpack[Signing],
 ) -> None:  # fmt: skip
     """State an undertaking under a key that both parties use for it."""
     if not texts or not strength:
@@ -142,7 +127,7 @@ def undertaking_state(
 def undertaking_amend(
     key: str, texts: tuple[str, ...], strength: str | None, source: str | None, measure: str | None,
     basis: str | None, band: str | None, due: str | None,
-    **given: Any,  # noqa: ANN401
+    **given: Unpack[Signing],
 ) -> None:  # fmt: skip
     """Amend what this party states under a key; what is not given stays as it is."""
     changed = {
@@ -197,7 +182,7 @@ def claim() -> None:
 @click.option("--evidence", multiple=True, help="Record commitment or digest, 64 hex digits (repeat).")
 @signing
 @node_verb
-def claim_state(key: str, value: str, basis: str, evidence: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def claim_state(key: str, value: str, basis: str, evidence: tuple[str, ...], **given: Unpack[Signing]) -> None:
     """State a value under a key; it takes the place of what this party stated before."""
     body = {"basis": basis, "evidence": sorted(set(evidence)), "key": key, "value": value}
     act_out(given, "claim", lambda _: body, CLEAR)

@@ -18,30 +18,10 @@ _add_thing = insert(t.thing)
 _drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
 _drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))
 _drop_all_things, _drop_all_holdings = delete(t.thing), delete(t.holding)
-_things = (
-    select(
-        t.thing.c.id,
-        t.thing.c.type,
-        t.thing.c.version,
-        t.thing.c.title,
-        t.thing.c.sha256,
-        t.thing.c.marking,
-        t.thing.c.size,
-    )
-    .where(t.thing.c.place == bindparam("b_place"))
-    .order_by(t.thing.c.number)
-)
+_THING = [t.thing.c[name] for name in ("id", "type", "version", "title", "sha256", "marking", "size")]
+_things = select(*_THING).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
 _search = (
-    select(
-        t.thing.c.place,
-        t.thing.c.id,
-        t.thing.c.type,
-        t.thing.c.version,
-        t.thing.c.title,
-        t.thing.c.sha256,
-        t.thing.c.marking,
-        t.thing.c.size,
-    )
+    select(t.thing.c.place, *_THING)
     .where(
         t.thing.c.title.like(bindparam("b_like"), escape="\\")
         | t.thing.c.text.like(bindparam("b_like"), escape="\\")
