@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 
 from entente.crossing.seal import seal
-from entente.errors import UsageError
+from entente.errors import FormatError, UsageError
 from entente.node.held import PACK
 from entente.node.ledger import Ledger
 from entente.node.shelves import OWN, bring_back, import_holding, shelf
 from entente.store.node_db import SourceRow
-from entente.strict import canonical, read_own
+from entente.strict import canonical, parse_foreign, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import Mapper, MarkingMap
-from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces
+from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces, whole
 
 Validate = Callable[[str, list[list[Data]]], list[list[Record] | str]]
 
@@ -89,16 +89,24 @@ def import_file(
 def _without_contradictions(
     node: Ledger, shelf: str, records: list[Record], rejected: list[Rejected]
 ) -> tuple[list[Record], list[Rejected]]:
-    """The records but for those of which the same id and version stands on the shelf with other bytes."""
+    """The records but for those of which the same id and version stands on the shelf and says something else."""
     kept, bad = [], list(rejected)
     for record in records:
         twin = node.view.twin(shelf, record.id, record.order)
-        if twin is None or twin[2] == record.sha256:
+        if twin is None or twin[2] == record.sha256 or _same_json(node.view.body(twin[0], twin[1]), record.data):
             kept.append(record)
         else:
-            reason = f"same id and version as an earlier object, other bytes: {twin[2]} kept, {record.sha256} not"
+            reason = f"same id and version as an earlier object, other content: {twin[2]} kept, {record.sha256} not"
             bad.append(Rejected(record.data, record.id, reason))
     return kept, bad
+
+
+def _same_json(first: bytes, second: Data) -> bool:
+    """Whether two texts say the same in JSON: tools write an object anew with other spaces and another order of keys."""
+    try:
+        return bool(parse_foreign(first) == parse_foreign(whole(second)))
+    except FormatError:
+        return False
 
 
 def opened(
