@@ -102,7 +102,7 @@ def _without_contradictions(
 
 
 def _same_json(first: bytes, second: Data) -> bool:
-    """Whether two texts say the same in JSON: tools write an object anew with other spaces and another order of keys."""
+    """Whether two texts say the same in JSON: tools write an object anew, with other spaces and in another order."""
     try:
         return bool(parse_foreign(first) == parse_foreign(whole(second)))
     except FormatError:

@@ -201,7 +201,9 @@ thing = Table(  # one object version as people, screens and TAXII clients see it
     Column("text", Text, nullable=False),  # what can be searched in it, where its bytes do not show that
     Column("data", LargeBinary, nullable=False),  # empty where it is long: it is read from its blob
 )
-thing_listed = Index("thing_listed", thing.c.shelf, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None))
+thing_listed = Index(
+    "thing_listed", thing.c.shelf, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None)
+)
 thing_type = Index(
     "thing_type", thing.c.shelf, thing.c.type, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None)
 )

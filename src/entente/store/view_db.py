@@ -32,9 +32,7 @@ _search = (
     .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
-_body = select(t.thing.c.data).where(
-    t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number")
-)
+_body = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number"))
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
 _unlisted = (
     select(t.thing.c.number, t.thing.c.id, t.thing.c.order, t.thing.c.rank)
