@@ -11,10 +11,11 @@ from entente.crossing.seal import seal
 from entente.errors import UsageError
 from entente.node.held import PACK
 from entente.node.ledger import Ledger
+from entente.node.shelves import OWN, bring_back, import_holding, shelf
 from entente.store.node_db import SourceRow
 from entente.strict import canonical, read_own
 from entente.treaty.area import Area
-from entente.treaty.marking import MarkingMap
+from entente.treaty.marking import Mapper, MarkingMap
 from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces
 
 Validate = Callable[[str, list[list[Data]]], list[list[Record] | str]]
@@ -60,20 +61,21 @@ def import_file(
         validate: reads records in a child process, for an area that opens foreign formats.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
-    if map_id:
-        read_map(node, map_id)
+    mapper = mapper_of(node, map_id)
     records, rejected = area.split(form, data, place=place)
     records, rejected = opened(area, form, records, rejected, validate)
+    records, rejected = _without_contradictions(node, shelf(area.name, OWN), records, rejected)
     digest = hashlib.sha256(map_id.encode() + b"\n")
     for piece in pieces(data):
         digest.update(piece)
     source = digest.hexdigest()[:16]
     if node.db.source(source) is not None:
+        bring_back(node, shelf(area.name, OWN), source)
         return Imported(source, len(records), tuple(rejected))
     node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
     dek = node.keys.key(PACK + source) or b""
     blob = node.blobs.write(lambda write: seal(pieces(data), dek, write))
-    node.view.put_holding(source, [(record, 0) for record in records], [])
+    node.view.put_holdings([import_holding(node, area.name, source, records, mapper)])
     row = SourceRow(source, node.now(), area.name, form, blob.root, blob.size, len(records), len(rejected), map_id)
     with node.db.transaction():
         node.db.put_source(row)
@@ -82,6 +84,21 @@ def import_file(
         for parent in sorted({rid for record in records for rid in record.parents}):
             node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
     return Imported(source, len(records), tuple(rejected))
+
+
+def _without_contradictions(
+    node: Ledger, shelf: str, records: list[Record], rejected: list[Rejected]
+) -> tuple[list[Record], list[Rejected]]:
+    """The records but for those of which the same id and version stands on the shelf with other bytes."""
+    kept, bad = [], list(rejected)
+    for record in records:
+        twin = node.view.twin(shelf, record.id, record.order)
+        if twin is None or twin[2] == record.sha256:
+            kept.append(record)
+        else:
+            reason = f"same id and version as an earlier object, other bytes: {twin[2]} kept, {record.sha256} not"
+            bad.append(Rejected(record.data, record.id, reason))
+    return kept, bad
 
 
 def opened(
@@ -108,3 +125,8 @@ def read_map(node: Ledger, map_id: str) -> MarkingMap:
     if found is None:
         raise UsageError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map FILE`.")
     return read_own(found[0], MarkingMap)
+
+
+def mapper_of(node: Ledger, map_id: str) -> Mapper | None:
+    """What reads foreign markings by a map held here; None for no map."""
+    return Mapper(read_map(node, map_id), node.law.law.ranks[node.party], node.party) if map_id else None

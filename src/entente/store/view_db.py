@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Text, bindparam, cast, delete, insert, select
+from sqlalchemy import Text, bindparam, cast, delete, insert, select, update
 
 from entente.account.state import Pair
 from entente.store import tables as t
-from entente.store.sqlite import Database, version_of
+from entente.store.shelf_rows import ShelfRows
+from entente.store.sqlite import version_of
 from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 
-VERSION = 2
+VERSION = 3
 _add_thing = insert(t.thing)
 _drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
 _drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))
@@ -32,6 +33,16 @@ _search = (
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
+_unlisted = (
+    select(t.thing.c.number, t.thing.c.id, t.thing.c.order, t.thing.c.rank)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
+    .order_by(t.thing.c.number)
+)
+_put_on = (
+    update(t.thing)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
+    .values(shelf=bindparam("b_shelf"))
+)
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
@@ -41,7 +52,16 @@ _drop_built = delete(t.saved_fold).where(t.saved_fold.c.id == _BUILT)
 _get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
 
 
-Holding = tuple[str, Iterable[tuple[Record, int]], Iterable[Marking]]  # a place, its records with marking, markings
+class Holding(msgspec.Struct, frozen=True):
+    """The records that rest at a place, each with its marking (an index) and the least rank that may read it.
+
+    `shelf` is what they are listed with; empty for nothing.
+    """
+
+    place: str
+    records: Iterable[tuple[Record, int, int]]
+    markings: Iterable[Marking] = ()
+    shelf: str = ""
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -61,7 +81,7 @@ class Thing(msgspec.Struct, frozen=True):
         return self.id, self.type, self.title
 
 
-class ViewDb(Database):
+class ViewDb(ShelfRows):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:
@@ -87,38 +107,68 @@ class ViewDb(Database):
                 self.run(statement)
         self.wipe()
 
-    def put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
-        """The records of a place can be listed and read; idempotent by place."""
-        self.put_holdings([(place, records, markings)])
-
     def put_holdings(self, holdings: Iterable[Holding]) -> None:
-        """The records of all these places can be listed and read; idempotent by place."""
-        with self.transaction():
-            for place, records, markings in holdings:
-                self._put_holding(place, records, markings)
+        """The records of all these places can be listed and read; idempotent by place.
 
-    def _put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
+        Of a version that stands on the shelf already, the first row stays listed, for the higher rank of the two.
+        """
+        with self.transaction():
+            for holding in holdings:
+                self._put_holding(holding)
+
+    def _put_holding(self, holding: Holding) -> None:
+        place, shelf = holding.place, holding.shelf
+        self.hide(place)
         self.run(_drop_things, b_place=place)
-        held = list(records)
-        rows = (  # one at a time: 100,000 rows of them all would take more than the records
+        held = list(holding.records)
+        stamps = iter(self.next_stamps(len(held)) if shelf else ())
+        rows: Iterator[
+            dict[str, object]
+        ] = (  # one at a time: 100,000 rows of them all would take more than the records
             {
                 "place": place,
                 "number": number,
                 "id": record.id,
                 "type": record.type,
                 "version": record.version,
+                "order": record.order,
                 "title": record.title,
                 "sha256": record.sha256,
                 "marking": marking,
+                "rank": rank,
                 "size": record.size,
+                "shelf": shelf or None,
+                "stamp": next(stamps) if shelf and not self._has_twin(shelf, record, rank) else None,
                 "text": record.text,
                 "data": record.data if isinstance(record.data, bytes) else b"",
             }
-            for number, (record, marking) in enumerate(held)
+            for number, (record, marking, rank) in enumerate(held)
         )
         self.run_many(_add_thing, rows)
-        marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in markings])
+        marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in holding.markings])
         self.run(_put_holding, place=place, markings=marks, count=len(held))
+
+    def _has_twin(self, shelf: str, record: Record, rank: int) -> bool:
+        """Whether this version stands on the shelf already; it is then for the higher rank of the two."""
+        twin = self.twin(shelf, record.id, record.order)
+        if twin is not None and twin[3] < rank:
+            self.set_rank(twin[0], twin[1], rank)
+        return twin is not None
+
+    def list_holding(self, place: str, shelf: str) -> bool:
+        """What rests at a place without a shelf is listed on this one, in its order; whether there was anything."""
+        with self.transaction():
+            rows = self.all(_unlisted, b_place=place)
+            anew = []
+            for number, own, order, rank in rows:
+                twin = self.twin(shelf, own, order)
+                if twin is not None and twin[3] < rank:
+                    self.set_rank(twin[0], twin[1], rank)
+                if twin is None:
+                    anew.append((place, int(number)))
+            self.run(_put_on, b_place=place, b_shelf=shelf)
+            self.stamp_anew(anew)
+        return bool(rows)
 
     def things(self, place: str) -> list[Thing]:
         """The objects of a place, in order."""
@@ -153,6 +203,8 @@ class ViewDb(Database):
     def forget(self, place: str) -> None:
         """Nothing of the place is in this file any more."""
         with self.transaction():
+            self.hide(place)
+            self.drop_statuses(place)
             self.run(_drop_things, b_place=place)
             self.run(_drop_holding, b_place=place)
         self.wipe()

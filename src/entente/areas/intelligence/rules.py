@@ -58,6 +58,11 @@ def fault(value: object) -> str | None:
     )
 
 
+def is_timestamp(text: str) -> bool:
+    """Whether it has the form of a STIX timestamp."""
+    return _TIME(text) is not None
+
+
 def instant(text: str) -> tuple[str, str]:
     """A STIX timestamp in a form that orders and equals by instant, exact to any number of digits."""
     return text[:_SECONDS], text[_SECONDS:-1].rstrip("0").rstrip(".")
