@@ -38,7 +38,7 @@ def members(data: bytes, *, place: str) -> list[bytes]:
             "not plain UTF-8 (byte-order mark, or UTF-16)", place=place, remedy="Save as UTF-8 without BOM."
         )
     try:
-        found, rest = _cut(data)
+        found, rest = cut(data)
         frame = parse_foreign(rest, place=place)
     except (FormatError, RecursionError, ValueError) as fault:
         detail = getattr(
@@ -52,8 +52,11 @@ def members(data: bytes, *, place: str) -> list[bytes]:
     return found
 
 
-def _cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """The members of `objects`, and the bundle with an empty list in their place."""
+def cut(data: bytes) -> tuple[list[bytes], bytes]:
+    """The members of a list under the key `objects`, and the rest with an empty list in their place (0 if it is none).
+
+    Raises: ValueError or RecursionError when the frame around the members is not JSON.
+    """
     try:
         top = _top.decode(data)
         if "objects" not in top:
@@ -70,7 +73,7 @@ def _cut(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _cut_tolerantly(data: bytes) -> tuple[list[bytes], bytes]:
-    """As `_cut`, for members that are not JSON to the letter; ValueError when the frame itself is not."""
+    """As `cut`, for members that are not JSON to the letter; ValueError when the frame itself is not."""
     text = data.decode(errors="surrogateescape")
     found: list[bytes] = []
     frame: list[str] = []
