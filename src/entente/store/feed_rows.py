@@ -61,7 +61,10 @@ class FeedRows(Database):
         return None if row is None else _row(row)
 
     def move_feed(self, old: FeedRow, new: FeedRow) -> bool:
-        """The feed is read as far as `new` says, and so much more came of it; False, and nothing changed, if not at `old`."""
+        """The feed is read as far as `new` says, and so much more came of it.
+
+        False, and nothing changed, if it is not at `old` any more.
+        """
         return (
             self.run(
                 _move_feed,
@@ -82,4 +85,6 @@ class FeedRows(Database):
 
 
 def _row(row: Row) -> FeedRow:
-    return FeedRow(*row[:6], bool(row[6]), bytes(row[7]), *row[8:])
+    return FeedRow(
+        row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), bytes(row[7]), row[8], row[9], row[10], row[11]
+    )

@@ -53,7 +53,9 @@ def members(data: bytes, *, place: str) -> list[bytes]:
 
 
 def cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """The members of a list under the key `objects`, and the rest with an empty list in their place (0 if it is none).
+    """The members of a list under the key `objects`, and the rest with an empty list in their place.
+
+    Where that key holds neither a list nor null, 0 is put there, so that nothing deep has to be read.
 
     Raises: ValueError or RecursionError when the frame around the members is not JSON.
     """
@@ -69,7 +71,8 @@ def cut(data: bytes) -> tuple[list[bytes], bytes]:
         return _cut_tolerantly(data)
     # Were there a second `objects`, cutting either out leaves a key that stands twice, which the caller refuses.
     start = data.index(whole)
-    return found, data[:start] + (b"[]" if whole.startswith(b"[") else b"0") + data[start + len(whole) :]
+    left = b"[]" if whole.startswith(b"[") else b"null" if whole == b"null" else b"0"
+    return found, data[:start] + left + data[start + len(whole) :]
 
 
 def _cut_tolerantly(data: bytes) -> tuple[list[bytes], bytes]:

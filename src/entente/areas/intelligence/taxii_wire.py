@@ -1,4 +1,4 @@
-"""One request to a foreign TAXII server: it goes to the one origin that was named, and its answer has a size and a time.
+"""One request to a foreign TAXII server: to the one origin that was named, and its answer has a size and a time.
 
 Nothing of what the server says is shown to persons, for it may hold whatever it was sent. Nothing is asked elsewhere: a
 redirect to another scheme, host or port is a fault, so that no server can send this node to a file or into a network
@@ -34,7 +34,8 @@ _MOVED = (301, 302, 303, 307, 308)
 _BUSY = (429, 502, 503, 504)
 _DENIED = (401, 403)
 _MISSING = (404, 410)
-_UNFIT = (406, 413, 415)
+_TOO_MUCH = 413
+_UNFIT = (406, 415)
 _MEDIA = re.compile(r'application/taxii\+json(?:\s*;\s*version="?(?P<version>[^";\s]*)"?)?(?:\s*;.*)?\Z', re.IGNORECASE)
 _PORTS = {"https": 443, "http": 80}
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
@@ -88,8 +89,16 @@ class Credentials:
                 raise UsageError("a user's name has no colon and no control character")
             self._header = "Basic " + base64.b64encode(user.encode() + b":" + secret).decode()
 
+        self._shown = tuple(filter(None, (self._header[6:].strip(), secret.decode("utf-8", "replace"))))
+
     def __repr__(self) -> str:
         return "Credentials(…)"
+
+    def conceal(self, text: str) -> str:
+        """The text without the secret, should the server have sent it back."""
+        for secret in self._shown:
+            text = text.replace(secret, "…")
+        return text
 
     def headers(self) -> dict[str, str]:
         """What a request bears of them."""
@@ -127,17 +136,24 @@ class Wire:
     """Requests to the origin of one URL, as one who may. Not for several threads at once."""
 
     def __init__(
-        self, url: str, credentials: Credentials, *, ca: str = "", pause: Callable[[float], object] = time.sleep
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        ca: str = "",
+        answer_s: float = ANSWER_S,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """Args: `ca`: PEM of what must have signed the server's certificate; empty: what the system trusts."""
-        self.origin, self._pause = origin_of(url), pause
+        self.origin, self.pause, self._answer_s = origin_of(url), pause, answer_s
+        self.conceal = credentials.conceal
         try:
             context = ssl.create_default_context(cadata=ca or None)
         except (ssl.SSLError, ValueError):
             raise UsageError("this is no certificate", remedy="Give the server's CA as PEM.") from None
         self._http = httpx2.AsyncClient(
             headers={"Accept": MEDIA, "Accept-Encoding": "identity", **credentials.headers()},
-            timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+            timeout=httpx2.Timeout(answer_s, connect=CONNECT_S),
             trust_env=False,  # no proxy and no .netrc that a person's shell happens to name
             verify=context,
         )
@@ -180,12 +196,12 @@ class Wire:
         shown, last, pause_s = url.partition("?")[0], "", 0.0
         for attempt in range(ATTEMPTS):
             if pause_s:
-                self._pause(pause_s)
+                self.pause(pause_s)
             pause_s = PAUSE_S * 2**attempt
             try:
                 answer = self._runner.run(self._once(method, url, body, shown))
             except TimeoutError:
-                last = f"no whole answer within {ANSWER_S:.0f} seconds"
+                last = f"no whole answer within {self._answer_s:g} seconds"
                 break
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
                 last = _words(fault)
@@ -200,7 +216,10 @@ class Wire:
 
     async def _once(self, method: str, url: str, body: bytes | None, shown: str) -> Answer:
         sent = {} if body is None else {"Content-Type": MEDIA}
-        async with asyncio.timeout(ANSWER_S), self._http.stream(method, url, content=body, headers=sent) as answer:
+        async with (
+            asyncio.timeout(self._answer_s),
+            self._http.stream(method, url, content=body, headers=sent) as answer,
+        ):
             headers = {name.lower(): value for name, value in answer.headers.items()}
             if answer.status_code in _BUSY or answer.status_code in _MOVED:
                 return Answer(answer.status_code, headers, b"")
@@ -227,6 +246,8 @@ def _check(status: int, headers: Mapping[str, str], shown: str) -> None:
         raise fault(f"status {status}: it does not let us", "denied", "Check the name and the secret of this feed.")
     if status in _MISSING:
         raise fault(f"status {status}: there is nothing", "missing", "Check the URL.")
+    if status == _TOO_MUCH:
+        raise fault(f"status {status}: it does not take so much at once", "too large")
     if status in _UNFIT:
         raise fault(f"status {status}: it does not take what was sent", "unfit", "Does it speak TAXII 2.1?")
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
