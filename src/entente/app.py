@@ -1,12 +1,18 @@
 """The only file that knows every area: which formats are read here, and by whom."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from entente.areas.documents import AREA as DOCUMENTS
 from entente.areas.intelligence import AREA as INTELLIGENCE
 from entente.node.sandbox import child_command, run_child, validate_in_child
 from entente.treaty.area import Area
 from entente.treaty.record import Data, Record
+
+if TYPE_CHECKING:
+    import click
+
+    from entente.terminal import Opened
 
 AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE, DOCUMENTS)}
 
@@ -19,6 +25,13 @@ def area_of(form: str) -> Area | None:
 def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
     """For each release the records of its bodies, all validated in one child process; or why it is refused."""
     return validate_in_child(child_command(form), releases)
+
+
+def groups(opened: "Opened") -> "tuple[click.Group, ...]":
+    """The commands that areas have of their own; `opened` opens a node for them."""
+    from entente.areas.intelligence.commands import group as intelligence  # noqa: PLC0415 - no child needs a terminal
+
+    return (intelligence(opened),)
 
 
 if __name__ == "__main__":

@@ -273,6 +273,11 @@ class _Push:
         return True
 
 
+def feed_url(node: Node, name: str) -> str:
+    """The collection of a feed."""
+    return feeds.feed_named(node, name).url
+
+
 def _pushing(node: Node, name: str) -> FeedRow:
     row = feeds.feed_named(node, name)
     if not row.push:
