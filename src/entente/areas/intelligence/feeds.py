@@ -24,9 +24,11 @@ from entente.node.node import Node
 from entente.node.why import digest_of
 from entente.store.feed_rows import FeedRow
 from entente.strict import encode, read_own
+from entente.treaty.record import Record
 
 MOST_SENT = 500  # objects to an envelope
 MOST_BYTES = 8 << 20
+MOST_ALONE = 50
 _FRAME = len('{"objects":[]}')
 _BUNDLES = UUID("6f3c3d0e-2d0f-5a35-9d1b-0d3f1c0c8a52")  # names the bundles that pages become; any fixed one would do
 
@@ -188,7 +190,7 @@ def _sum(one: Polled, other: Polled) -> Polled:
 def _line(page: int, step: Step, got: Polled) -> str:
     if step.passed:
         return f"page {page}: {step.passed}"
-    upto = f", up to {step.new.high or step.new.after}" if step.new.high or step.new.after else ""
+    upto = f", added up to {step.upto}" if step.upto else ""
     return f"page {page}: {got.new:,} new, {got.known:,} known, {len(got.quarantined):,} quarantined{upto}"
 
 
@@ -237,6 +239,7 @@ class _Push:
         self.opened, self.row, self.wire, self.to, self.tell = opened, row, wire, to, tell
         self.done = Pushed()
         self._seen: set[bytes] = set()
+        self._alone = 0  # objects that were refused one by one since one was taken
 
     def send(self, source: str, before: set[str]) -> None:
         """What is in this import has left, but for the envelopes with these digests, which left before."""
@@ -254,17 +257,25 @@ class _Push:
             feeds.journal_left(node, self.row, Sent(0, 0, 0, "", source))
 
     def _envelope(self, sent: Sent, group: Sequence[bytes]) -> bool:
-        """The envelope left and its outcome is journalled; False if it is too large and can be halved."""
+        """The envelope left and its outcome is journalled; False if it is to be halved.
+
+        There are servers that refuse a whole envelope for one object.
+        """
         with self.opened() as node:
             feeds.journal_leaving(node, self.row, sent)
         try:
             got = add(self.wire, self.to, group)
         except TaxiiError as fault:
-            if fault.fault != "too large":
+            if fault.fault not in ("too large", "refused", "unreadable") or self._alone >= MOST_ALONE:
                 raise
             if len(group) > 1:
                 return False
-            got = Added(0, (f"an object of {len(group[0]):,} bytes: too large there",), 0)
+            self._alone += 1
+            record = AREA.read(AREA.formats[0], group[0])
+            name = record.id if isinstance(record, Record) else sent.sha256
+            got = Added(0, (f"{name}: {fault.detail}",), 0)
+        else:
+            self._alone = 0
         sent = msgspec.structs.replace(sent, failed=len(got.failed), pending=got.pending)
         with self.opened() as node:
             feeds.journal_left(node, self.row, sent)

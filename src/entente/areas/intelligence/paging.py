@@ -42,12 +42,16 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A page's objects and where it stands; `passed` says in words what could not be read and was gone past."""
+    """A page's objects, where it stands, and up to which stamp it goes as the server states it.
+
+    `passed` says in words what could not be read and was gone past.
+    """
 
     objects: tuple[bytes, ...]
     old: Position
     new: Position
     passed: str = ""
+    upto: str = ""
 
 
 Ask = Callable[[str, str, int], Page]
@@ -94,7 +98,7 @@ class _Round:
             going, passed = self._on(page, again=again)
             if not going:
                 self.here = self._end()
-            yield Step(page.objects, old, self.here, passed)
+            yield Step(page.objects, old, self.here, passed, page.last)
             if not going:
                 return
         old, self.here = self.here, self._end()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
@@ -150,8 +150,7 @@ def find_collection(wire: Wire, url: str, wanted: str = "") -> Collection:
     url = urlunsplit((parts.scheme, parts.netloc, "/taxii2/" if path == "/" else path, "", ""))
     whole = _COLLECTION(url)
     if whole is not None:
-        rows = [_document(wire.get(f"{whole['root']}collections/{whole['id']}/"), url)]
-        return _collection(wire, whole["root"], rows[0])
+        return _collection(wire, whole["root"], _described(wire, f"{whole['root']}collections/{whole['id']}/"))
     found = [(root, row) for root in _roots(wire, url) for row in _collections(wire, root)]
     fits = [(root, row) for root, row in found if not wanted or wanted in (row.get("id"), row.get("alias"))]
     if not fits:
@@ -164,6 +163,17 @@ def find_collection(wire: Wire, url: str, wanted: str = "") -> Collection:
             remedy=f"Give --collection: its id, alias or title. There are: {wire.conceal(names) or 'none'}.",
         )
     return _collection(wire, *fits[0])
+
+
+def _described(wire: Wire, url: str) -> Object:
+    """What the server says of a collection; of one that it cannot describe but opens, that it may be used."""
+    try:
+        return _document(wire.get(url), url)
+    except TaxiiError as fault:
+        if fault.fault != "unreadable":
+            raise
+        read_page(wire, url, limit=1)  # OpenTAXII 0.9.3 has objects and answers 500 to any question about collections
+        return {"id": unquote(url.rstrip("/").rpartition("/")[2]), "can_read": True, "can_write": True}
 
 
 def _roots(wire: Wire, url: str) -> list[str]:
@@ -188,7 +198,12 @@ def _collection(wire: Wire, root: str, row: Object) -> Collection:
     name = row.get("id")
     if not isinstance(name, str) or not name:
         raise TaxiiError("a collection without an id", "unfit", place=root)
-    most = _document(wire.get(root), root).get("max_content_length")
+    try:
+        most = _document(wire.get(root), root).get("max_content_length")
+    except TaxiiError as fault:
+        if fault.fault not in ("denied", "missing"):
+            raise
+        most = 0  # there are servers that open a collection and not its API root
     return Collection(
         f"{root}collections/{quote(name, safe='')}/",
         root,
