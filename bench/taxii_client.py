@@ -101,7 +101,7 @@ class Connection:
         self._head = place.head
         self._socket: socket.socket | None = None
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> "Connection":  # noqa: PYI034
         return self
 
     def __exit__(self, *_: object) -> None:

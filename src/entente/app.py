@@ -10,8 +10,10 @@ from entente.treaty.area import Area
 from entente.treaty.record import Data, Record
 
 if TYPE_CHECKING:
+    import click
     from starlette.applications import Starlette
 
+    from entente.terminal import Opened
     from entente.web.door import Door
 
 AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE, DOCUMENTS)}
@@ -37,6 +39,13 @@ def web(door: "Door") -> "Starlette":
     made = Starlette(routes=[Mount("/taxii2", TaxiiServer(door).application())])
     made.router.redirect_slashes = False
     return made
+
+
+def groups(opened: "Opened") -> "tuple[click.Group, ...]":
+    """The commands that areas have of their own; `opened` opens a node for them."""
+    from entente.areas.intelligence.commands import group as intelligence  # noqa: PLC0415 - no child needs a terminal
+
+    return (intelligence(opened),)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ class Imported(msgspec.Struct, frozen=True):
     quarantined: tuple[Rejected, ...]
 
 
+Along = Callable[[Imported], None]
+
+
 def file_data(path: Path) -> Data:
     """The bytes of a file: held if they are few, else read when they are asked for."""
     size = path.stat().st_size
@@ -47,7 +50,15 @@ def _read(path: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 def import_file(
-    node: Ledger, area: Area, form: str, data: Data, *, place: str, map_id: str, validate: Validate
+    node: Ledger,
+    area: Area,
+    form: str,
+    data: Data,
+    *,
+    place: str,
+    map_id: str,
+    validate: Validate,
+    along: Along = lambda _: None,
 ) -> Imported:
     """The file's objects can be proposed; the exact file rests encrypted, and importing it again changes nothing.
 
@@ -59,6 +70,7 @@ def import_file(
         place: names it in errors.
         map_id: the marking map that its foreign markings will be read by; "" for none.
         validate: reads records in a child process, for an area that opens foreign formats.
+        along: what it writes into node.db is committed with the import, or neither is.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
     mapper = mapper_of(node, map_id)
@@ -69,9 +81,12 @@ def import_file(
     for piece in pieces(data):
         digest.update(piece)
     source = digest.hexdigest()[:16]
+    done = Imported(source, len(records), tuple(rejected))
     if node.db.source(source) is not None:
         bring_back(node, shelf(area.name, OWN), source)
-        return Imported(source, len(records), tuple(rejected))
+        with node.db.transaction():
+            along(done)
+        return done
     node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
     dek = node.keys.key(PACK + source) or b""
     blob = node.blobs.write(lambda write: seal(pieces(data), dek, write))
@@ -83,7 +98,8 @@ def import_file(
             node.db.journal(row.at, "quarantine", source, canonical({"sha256": bad.sha256}))
         for parent in sorted({rid for record in records for rid in record.parents}):
             node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
-    return Imported(source, len(records), tuple(rejected))
+        along(done)
+    return done
 
 
 def _without_contradictions(
@@ -129,6 +145,11 @@ def opened(
 
 def read_map(node: Ledger, map_id: str) -> MarkingMap:
     """A signed marking map; UsageError if this node does not hold it."""
+    if not map_id:
+        raise UsageError(
+            "this was taken in without a marking map, so nothing of it can cross",
+            remedy="Take it in again with --map: the same bytes under a map are an import of their own.",
+        )
     found = node.db.get_map(map_id)
     if found is None:
         raise UsageError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map FILE`.")

@@ -12,10 +12,11 @@ from entente.errors import StateError, StoreError
 from entente.register.tiles import TILE_WIDTH, pack, segments, split
 from entente.store import tables as t
 from entente.store.act_rows import ActRows
+from entente.store.feed_rows import FeedRows
 from entente.store.sqlite import Row
 
-VERSION = 3
-GROWN_FROM = (2,)  # versions that lack tables of this one and differ by nothing else
+VERSION = 4
+GROWN_FROM = (2, 3)  # versions that lack tables of this one and differ by nothing else
 AHEAD = "ahead"  # the kind of note that tells up to where entries rest ahead of a register's head, and their root
 
 _add_log = insert(t.log).prefix_with("OR IGNORE")
@@ -159,7 +160,7 @@ class NoteRow(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class NodeDb(ActRows):
+class NodeDb(ActRows, FeedRows):
     """The authoritative database of one node."""
 
     def __init__(self, path: Path) -> None:

@@ -44,6 +44,7 @@ _put_on = (
     .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
     .values(shelf=bindparam("b_shelf"))
 )
+_places_of = select(t.thing.c.place).where(t.thing.c.sha256 == bindparam("b_sha256"))
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
 _places = select(t.holding.c.place)
@@ -197,6 +198,10 @@ class ViewDb(ShelfRows):
         """
         like = "%" + "".join(f"\\{char}" if char in "\\%_" else char for char in words) + "%"
         return [(str(row[0]), Thing(*row[1:])) for row in self.all(_search, b_like=like, b_most=most)]
+
+    def places_of(self, sha256: str) -> list[str]:
+        """The imports and releases in which these very bytes are."""
+        return [str(row[0]) for row in self.all(_places_of, b_sha256=sha256)]
 
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""

@@ -42,7 +42,7 @@ def members(data: bytes, *, place: str) -> list[bytes]:
             "not plain UTF-8 (byte-order mark, or UTF-16)", place=place, remedy="Save as UTF-8 without BOM."
         )
     try:
-        found, rest = _cut(data)
+        found, rest = cut(data)
         frame = parse_foreign(rest, place=place)
     except (FormatError, RecursionError, ValueError) as fault:
         detail = getattr(
@@ -64,7 +64,7 @@ def from_envelope(data: bytes, *, place: str) -> bytes:
     if data.startswith(_BOMS) or b"\x00" in data[:_HEAD]:
         raise FormatError("not plain UTF-8 (byte-order mark, or UTF-16)", place=place, remedy=_ENVELOPE)
     try:
-        found, rest = _cut(data)
+        found, rest = cut(data)
         frame = parse_foreign(rest, place=place)
     except (FormatError, RecursionError, ValueError):
         raise FormatError(
@@ -79,8 +79,13 @@ def from_envelope(data: bytes, *, place: str) -> bytes:
     return b'{"type":"bundle","id":"bundle--%s","objects":[%s]}' % (str(name).encode(), inside)
 
 
-def _cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """The members of `objects`, and the bundle with an empty list in their place."""
+def cut(data: bytes) -> tuple[list[bytes], bytes]:
+    """The members of a list under the key `objects`, and the rest with an empty list in their place.
+
+    Where that key holds neither a list nor null, 0 is put there, so that nothing deep has to be read.
+
+    Raises: ValueError or RecursionError when the frame around the members is not JSON.
+    """
     try:
         top = _top.decode(data)
         if "objects" not in top:
@@ -93,11 +98,12 @@ def _cut(data: bytes) -> tuple[list[bytes], bytes]:
         return _cut_tolerantly(data)
     # Were there a second `objects`, cutting either out leaves a key that stands twice, which the caller refuses.
     start = data.index(whole)
-    return found, data[:start] + (b"[]" if whole.startswith(b"[") else b"0") + data[start + len(whole) :]
+    left = b"[]" if whole.startswith(b"[") else b"null" if whole == b"null" else b"0"
+    return found, data[:start] + left + data[start + len(whole) :]
 
 
 def _cut_tolerantly(data: bytes) -> tuple[list[bytes], bytes]:
-    """As `_cut`, for members that are not JSON to the letter; ValueError when the frame itself is not."""
+    """As `cut`, for members that are not JSON to the letter; ValueError when the frame itself is not."""
     text = data.decode(errors="surrogateescape")
     found: list[bytes] = []
     frame: list[str] = []
