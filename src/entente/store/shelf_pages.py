@@ -141,7 +141,7 @@ class ShelfPages(ShelfRows):
             "b_limit": wanted.limit + 1,
         }
         if {FIRST, LAST} & named:
-            values["b_after"] = wanted.after
+            values["b_after"] = max(wanted.after, -1)  # what is not listed counts as -1
         if wanted.types:
             values["b_types"] = wanted.types[0] if len(wanted.types) == 1 else _json(wanted.types)
         if wanted.ids:
