@@ -170,7 +170,15 @@ def details(answer: httpx2.Response) -> dict[str, Any]:
     """The error that an answer is; it must be one as the standard has it."""
     assert answer.headers["content-type"] == TAXII, answer.headers
     found: dict[str, Any] = json.loads(answer.content)
-    assert set(found) <= {"title", "description", "http_status", "error_id", "error_code", "external_details", "details"}
+    assert set(found) <= {
+        "title",
+        "description",
+        "http_status",
+        "error_id",
+        "error_code",
+        "external_details",
+        "details",
+    }
     assert found["title"]
     assert found["http_status"] == str(answer.status_code)
     return found

@@ -3,16 +3,17 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from lab.listing import body_of, holding, record
 
 from entente.store.shelf_pages import ALL, FIRST, LAST, Listed, ShelfPages, Wanted
 from entente.store.shelf_rows import Reader
 from entente.store.view_db import ViewDb
+from lab.listing import body_of, holding, record
 
 SHELVES = ("area/own", "area/from")
 IDS, ORDERS, PLACES, RANKS = ("a1", "a2", "b1"), ("", "1", "2", "3"), ("p", "q", "r"), (0, 1, 2, 3)
@@ -158,7 +159,7 @@ class Shelves(RuleBasedStateMachine):
             rows = sorted(self.listed(shelf), key=lambda row: row.since or 0)
             found = self.pages.page(Wanted(shelf=shelf, rank=99, limit=999, versions=(ALL,)), bodies=True).rows
             assert [one.data for one in found] == [body_of(row.id, row.order, row.content).encode() for row in rows]
-            assert all(first.stamp < second.stamp for first, second in zip(found, found[1:], strict=False))
+            assert all(first.stamp < second.stamp for first, second in pairwise(found))
         everything = [
             (row.since, one.stamp)
             for shelf in SHELVES

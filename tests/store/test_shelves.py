@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.listing import SHELF, body_of, holding, record
 
 from entente.errors import BusyError
 from entente.store import shelf_pages, shelf_rows
@@ -18,6 +17,7 @@ from entente.store.shelf_pages import ALL, FIRST, LAST, PAGE_BYTES, Pool, ShelfP
 from entente.store.shelf_rows import NOBODY, Reader, Version
 from entente.store.sqlite import _compiled
 from entente.store.view_db import Holding, ViewDb
+from lab.listing import SHELF, body_of, holding, record
 
 Seen = list[tuple[str, str, str]]
 
@@ -31,7 +31,7 @@ def view(tmp_path: Path) -> Iterator[ViewDb]:
 
 
 def page(view: ViewDb, rank: int = NOBODY - 1, **wanted: Any) -> shelf_pages.Page:
-    asked = {"limit": 1000, "versions": (ALL,)} | wanted
+    asked: dict[str, Any] = {"limit": 1000, "versions": (ALL,)} | wanted
     reader = ShelfPages(view.path)
     try:
         return reader.page(Wanted(shelf=SHELF, rank=rank, **asked), bodies=True)
@@ -301,7 +301,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., li
 
     def get(statement: Any) -> list[str]:
         text, constants = _compiled(statement)
-        names = {name: 0 for name in statement.compile().params}
+        names = dict.fromkeys(statement.compile().params, 0)
         found = view.raw.execute(f"EXPLAIN QUERY PLAN {text}", names | constants).fetchall()
         return [str(row[3]) for row in found]
 

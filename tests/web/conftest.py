@@ -1,7 +1,6 @@
 """A site: one node's door with persons of every clearance, shared by the tests of a module."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 

@@ -76,7 +76,9 @@ def test_a_password_may_hold_colons_and_hindi(site: Site) -> None:
     assert sign_in(site, basic("ravi", "पासवर्ड: दो")).status_code == 401
 
 
-@pytest.mark.parametrize("user", ["bela", "IND/bela", "nobody", "IND/nobody", "KOR/rao", "bela\0", "/", "../bela", "log"])
+@pytest.mark.parametrize(
+    "user", ["bela", "IND/bela", "nobody", "IND/nobody", "KOR/rao", "bela\0", "/", "../bela", "log"]
+)
 def test_a_wrong_password_and_an_unknown_person_look_the_same_and_cost_the_same(
     site: Site, tried: list[str], user: str
 ) -> None:
@@ -123,7 +125,7 @@ def test_what_was_remembered_is_forgotten_after_some_minutes_without_use(
     with_person(site, "dev")
     now = time.monotonic()
     for at, opened in [(0, 1), (290, 1), (580, 1), (881, 2)]:
-        monkeypatch.setattr(signin.time, "monotonic", lambda at=at: now + at)
+        monkeypatch.setattr(time, "monotonic", lambda at=at: now + at)
         assert sign_in(site, basic("dev", PASSWORD)).status_code == 200
         assert len(tried) == opened, at
 
@@ -248,7 +250,11 @@ def test_a_token_that_may_only_read_adds_and_deletes_nothing(site: Site) -> None
     token = site.token("rung1", read_only=True)
     headers = {"Authorization": f"Bearer {token}", "Accept": TAXII, "Content-Type": TAXII}
     own = before[0]["id"]
-    for method, path in [("POST", WHERE), ("DELETE", f"{WHERE}{own}/"), ("POST", f"{ROOT}/collections/to-KOR/objects/")]:
+    for method, path in [
+        ("POST", WHERE),
+        ("DELETE", f"{WHERE}{own}/"),
+        ("POST", f"{ROOT}/collections/to-KOR/objects/"),
+    ]:
         answer = site.client.request(method, path, headers=headers, content=envelope(marked(903, 0)))
         assert answer.status_code == 403
         details(answer)
