@@ -13,7 +13,7 @@ from lab.site import Site, id_of
 FILTERS = (
     "", "limit=1", "limit=2", "limit=999999", "match[version]=all", "match[version]=first", "match[version]=last",
     "match[version]=first,last", "match[version]=2026-01-02T03:04:05Z", "match[version]=2026-02-02T03:04:05.000Z",
-    "match[type]=indicator", "match[type]=domain-name", "match[type]=indicator,domain-name&limit=1", 
+    "match[type]=indicator", "match[type]=domain-name", "match[type]=indicator,domain-name&limit=1",
     "match[type]=malware",    "match[spec_version]=2.1", "match[spec_version]=2.0", "added_after=1960-01-01T00:00:00Z",
     "added_after=2000-01-01T00:00:00.000000Z&match[version]=last", "added_after=2222-01-01T00:00:00Z",
 )  # fmt: skip

@@ -216,7 +216,7 @@ class Follower:
 
     def follow(self) -> set[int]:
         """What came since, by number."""
-        fresh = set()
+        fresh: set[int] = set()
         while True:
             after = f"&added_after={self.last}" if self.last else ""
             answer = self.site.ask(self.name, self.path + after)

@@ -327,7 +327,7 @@ def test_what_accepts_something_else_is_refused_in_json(site: Site, accept: str)
 
 @pytest.mark.parametrize("path", READS)
 def test_a_slash_at_the_end_makes_no_difference(site: Site, path: str) -> None:
-    with_slash = site.ask("rung0", path if path else f"{ROOT}/")
+    with_slash = site.ask("rung0", path or f"{ROOT}/")
     without = site.ask("rung0", path.rstrip("/") if path else ROOT)
     assert with_slash.status_code == without.status_code == 200
     assert with_slash.content == without.content
