@@ -170,9 +170,7 @@ class _Round:
         if not last or not page.objects:
             raise _stuck("it has more, and states neither `next` nor X-TAXII-Date-Added-Last")
         back = lowered(last)
-        if instant(back) > instant(here.after):
-            if again:
-                raise _stuck("it gives the same page again")
+        if instant(back) > instant(here.after) and not again:
             self.here = msgspec.structs.replace(here, next="", after=back)
             self.largest = 0
             self._widen()
@@ -181,7 +179,7 @@ class _Round:
             self.here = msgspec.structs.replace(here, next="", after=last)
             return f"what else was added at {last} may be missing: it was read one by one"
         if len(page.objects) <= self.largest or self.size >= self.limit * LARGEST:
-            raise _stuck("more objects bear one date_added than fit a page, and it states no `next`")
+            raise _stuck("it gives the same page again: more objects bear one date_added than it gives at once")
         self.largest = len(page.objects)
         self.size *= SMALLER
         self.here = msgspec.structs.replace(here, next="")
