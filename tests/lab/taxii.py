@@ -53,8 +53,8 @@ class Shelf:
     """Objects by when they were added, in microseconds, and what is wrong with how they are given out.
 
     `digits` are those of the stamps it states, rounded up if `ceils`; `cap` the most it gives at once; `cursor` whether
-    it states `next`, `trailing` whether it does so at the end too; `forgets` whether it knows its cursors a second time;
-    `poison` what no page that holds it can be made of.
+    it states `next`, `trailing` whether it does so at the end too; `forgets` whether it forgets its cursors; `states`
+    whether it states a stamp; `poison` what no page that holds it can be made of.
     """
 
     rows: list[tuple[int, bytes]] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Shelf:
 
 def read(text: str) -> int:
     """Microseconds since the epoch of the lab, rounded down to what the text states."""
-    return (datetime.fromisoformat(text.replace("Z", "+00:00")) - EPOCH) // timedelta(microseconds=1)
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Said:
@@ -154,7 +154,8 @@ class Wicked:
                 status, headers, data = wicked.say(asked)
                 self.send_response_only(status)
                 for name, text in {"Date": format_datetime(EPOCH + wicked.pace, usegmt=True), **headers}.items():
-                    self.send_header(name, text)
+                    if text:
+                        self.send_header(name, text)
                 if "Content-Length" not in headers:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -199,6 +200,8 @@ class Wicked:
             return answer({"title": "unknown cursor"}, 400) if given is None else envelope(given)
         if (asked.method, asked.path) == ("POST", f"{PLACE}objects/"):
             return self._take(asked.body)
+        if asked.path == f"{ROOT}status/s-1/" and self.statuses:
+            return answer(self.statuses.pop(0))
         found = self._documents().get(asked.path)
         return answer(found) if found is not None else answer({"title": "nothing"}, 404)
 
@@ -209,7 +212,9 @@ class Wicked:
         self.took += [json.dumps(item, separators=(",", ":")).encode() for item in objects]
         if self.statuses:
             return answer(self.statuses.pop(0), 202)
-        return answer({"id": "s-1", "status": "complete", "total_count": len(objects), "success_count": len(objects)}, 202)
+        return answer(
+            {"id": "s-1", "status": "complete", "total_count": len(objects), "success_count": len(objects)}, 202
+        )
 
     def _documents(self) -> dict[str, Any]:
         row = {"id": COLLECTION, "title": "All of it", "alias": "all", "can_read": True, "can_write": True}
@@ -218,5 +223,4 @@ class Wicked:
             ROOT: {"title": "root", "versions": [MEDIA], "max_content_length": self.most_bytes},
             f"{ROOT}collections/": {"collections": [row, {**row, "id": "other", "title": "Other", "alias": "others"}]},
             PLACE: row,
-            f"{ROOT}status/s-1/": self.statuses.pop(0) if self.statuses else None,
         }
