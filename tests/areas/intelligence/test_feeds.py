@@ -53,8 +53,8 @@ def opened(node: Node) -> Callable[[], AbstractContextManager[Node]]:
     return lambda: nullcontext(node)
 
 
-def polled(node: Node, name: str = "siem", **more: bool) -> Polled:
-    return poll(opened(node), name, tell=lambda _: None, **more)
+def polled(node: Node, name: str = "siem", *, anew: bool = False) -> Polled:
+    return poll(opened(node), name, anew=anew, tell=lambda _: None)
 
 
 def pushed(node: Node, since: str = "") -> Pushed:
@@ -186,7 +186,7 @@ def test_a_poll_that_is_stopped_between_pages_goes_on_there(pair: Pair, foreign:
 def test_a_second_reader_takes_nothing_in_twice_and_stops(pair: Pair, foreign: Wicked) -> None:
     """While one has a page in hand another goes on to the end; the node is free then, as between two processes."""
     known(pair.a, foreign)
-    inside = []
+    inside: list[Polled] = []
 
     def meanwhile(_: str) -> None:
         if not inside:
