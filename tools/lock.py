@@ -21,10 +21,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME, DEV, UV = "tools/runtime.txt", "tools/dev.txt", "tools/uv.txt"
+FUZZ, RIVALS = "tools/fuzz.txt", "tools/rivals.txt"
 UV_WANTED = "uv>=0.13,<0.14"  # read from the standard input of the compile that makes tools/uv.txt
 INPUTS = {
     RUNTIME: ("pyproject.toml",),
     DEV: ("pyproject.toml", "--group", "dev", "-c", RUNTIME),
+    FUZZ: ("pyproject.toml", "--group", "dev", "--group", "fuzz", "-c", DEV),
+    RIVALS: ("--group", "rivals"),
     UV: ("-",),
 }
 COMPILE = ("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet")
@@ -58,9 +61,12 @@ def read_list(name: str) -> dict[str, Pin]:
 def local_faults() -> list[str]:
     """What is wrong with the lists as far as it can be known without a network."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    runtime, groups = project["project"]["dependencies"], project["dependency-groups"]
     wanted = {
-        RUNTIME: project["project"]["dependencies"],
-        DEV: project["project"]["dependencies"] + project["dependency-groups"]["dev"],
+        RUNTIME: runtime,
+        DEV: runtime + groups["dev"],
+        FUZZ: runtime + groups["dev"] + groups["fuzz"],
+        RIVALS: groups["rivals"],
         UV: [UV_WANTED],
     }
     lists = {name: read_list(name) for name in INPUTS}
@@ -78,9 +84,10 @@ def local_faults() -> list[str]:
             elif not requirement.specifier.contains(str(found[0].specifier).removeprefix("==")):
                 faults.append(f"{name}: {found[0]} does not satisfy {requirement}")
     faults += [
-        f"{DEV}: {package} is not the one that {RUNTIME} pins"
-        for package, pin in lists[RUNTIME].items()
-        if lists[DEV].get(package) != pin
+        f"{larger}: {package} is not the one that {smaller} pins"
+        for smaller, larger in ((RUNTIME, DEV), (DEV, FUZZ))
+        for package, pin in lists[smaller].items()
+        if lists[larger].get(package) != pin
     ]
     return faults
 
@@ -106,7 +113,7 @@ def check() -> int:
 
 
 def main() -> int:
-    """Check, or write the three lists in the order in which they constrain each other."""
+    """Check, or write the lists in the order in which they constrain each other."""
     if sys.argv[1:] == ["--check"]:
         return check()
     for name in INPUTS:

@@ -2,6 +2,7 @@
 
     ./run test [PYTEST ARGS]            the fast tests: under 3 minutes on two cores, no network, random order
     ./run test slow [PYTEST ARGS]       those marked slow
+    ./run test fuzz [PYTEST ARGS]       those marked fuzz, in an environment that has schemathesis too
     ./run test nightly [PYTEST ARGS]    those marked nightly; not in CI
     ./run test browser [PYTEST ARGS]    those marked browser
     ./run test lint                     ruff, the formatter, mypy, import rules, the lock
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MARKERS = ("slow", "nightly", "browser")
+MARKERS = ("slow", "fuzz", "nightly", "browser")
 FAST = " and ".join(f"not {marker}" for marker in MARKERS)
 MAY_BE_EMPTY = ("nightly", "browser")
 NOTHING_COLLECTED = 5  # pytest's exit code

@@ -11,8 +11,10 @@ from entente.treaty.record import Data, Record
 
 if TYPE_CHECKING:
     import click
+    from starlette.applications import Starlette
 
     from entente.terminal import Opened
+    from entente.web.door import Door
 
 AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE, DOCUMENTS)}
 
@@ -25,6 +27,17 @@ def area_of(form: str) -> Area | None:
 def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
     """For each release the records of its bodies, all validated in one child process; or why it is refused."""
     return validate_in_child(child_command(form), releases)
+
+
+def web(door: "Door") -> "Starlette":
+    """What this node serves its own persons and their tools."""
+    from starlette.applications import Starlette  # noqa: PLC0415 - a quarter of a second that no other verb should pay
+
+    from entente.areas.intelligence.taxii_server import HANDLERS, TaxiiServer  # noqa: PLC0415
+
+    made = Starlette(routes=TaxiiServer(door).routes(), exception_handlers=HANDLERS)
+    made.router.redirect_slashes = False
+    return made
 
 
 def groups(opened: "Opened") -> "tuple[click.Group, ...]":

@@ -8,14 +8,15 @@ from pathlib import Path
 import msgspec
 
 from entente.crossing.seal import seal
-from entente.errors import UsageError
+from entente.errors import FormatError, UsageError
 from entente.node.held import PACK
 from entente.node.ledger import Ledger
+from entente.node.shelves import OWN, bring_back, import_holding, shelf
 from entente.store.node_db import SourceRow
-from entente.strict import canonical, read_own
+from entente.strict import canonical, parse_foreign, read_own
 from entente.treaty.area import Area
-from entente.treaty.marking import MarkingMap
-from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces
+from entente.treaty.marking import Mapper, MarkingMap
+from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces, whole
 
 Validate = Callable[[str, list[list[Data]]], list[list[Record] | str]]
 
@@ -72,23 +73,24 @@ def import_file(
         along: what it writes into node.db is committed with the import, or neither is.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
-    if map_id:
-        read_map(node, map_id)
+    mapper = mapper_of(node, map_id)
     records, rejected = area.split(form, data, place=place)
     records, rejected = opened(area, form, records, rejected, validate)
+    records, rejected = _without_contradictions(node, shelf(area.name, OWN), records, rejected)
     digest = hashlib.sha256(map_id.encode() + b"\n")
     for piece in pieces(data):
         digest.update(piece)
     source = digest.hexdigest()[:16]
     done = Imported(source, len(records), tuple(rejected))
     if node.db.source(source) is not None:
+        bring_back(node, shelf(area.name, OWN), source)
         with node.db.transaction():
             along(done)
         return done
     node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
     dek = node.keys.key(PACK + source) or b""
     blob = node.blobs.write(lambda write: seal(pieces(data), dek, write))
-    node.view.put_holding(source, [(record, 0) for record in records], [])
+    node.view.put_holdings([import_holding(node, area.name, source, records, mapper)])
     row = SourceRow(source, node.now(), area.name, form, blob.root, blob.size, len(records), len(rejected), map_id)
     with node.db.transaction():
         node.db.put_source(row)
@@ -98,6 +100,29 @@ def import_file(
             node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
         along(done)
     return done
+
+
+def _without_contradictions(
+    node: Ledger, shelf: str, records: list[Record], rejected: list[Rejected]
+) -> tuple[list[Record], list[Rejected]]:
+    """The records but for those of which the same id and version stands on the shelf and says something else."""
+    kept, bad = [], list(rejected)
+    for record in records:
+        twin = node.view.twin(shelf, record.id, record.order)
+        if twin is None or twin[2] == record.sha256 or _same_json(node.view.body(twin[0], twin[1]), record.data):
+            kept.append(record)
+        else:
+            reason = f"same id and version as an earlier object, other content: {twin[2]} kept, {record.sha256} not"
+            bad.append(Rejected(record.data, record.id, reason))
+    return kept, bad
+
+
+def _same_json(first: bytes, second: Data) -> bool:
+    """Whether two texts say the same in JSON: tools write an object anew, with other spaces and in another order."""
+    try:
+        return bool(parse_foreign(first) == parse_foreign(whole(second)))
+    except FormatError:
+        return False
 
 
 def opened(
@@ -129,3 +154,8 @@ def read_map(node: Ledger, map_id: str) -> MarkingMap:
     if found is None:
         raise UsageError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map FILE`.")
     return read_own(found[0], MarkingMap)
+
+
+def mapper_of(node: Ledger, map_id: str) -> Mapper | None:
+    """What reads foreign markings by a map held here; None for no map."""
+    return Mapper(read_map(node, map_id), node.law.law.ranks[node.party], node.party) if map_id else None

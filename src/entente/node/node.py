@@ -37,6 +37,7 @@ from entente.node import (
     rebuild,
     requests,
     setup,
+    shelves,
     show,
     slots,
     tls,
@@ -91,6 +92,17 @@ class Node(Ledger):
         destroy.settle(self)
         if self.trees and not self.view.built:
             self.rebuild()
+        if self.trees and self.frozen:
+            shelves.drop_strays(self)
+        shelves.settle(self)
+        shelves.project(self)
+
+    def close(self) -> None:
+        """Who may read is what the register says now, and every file is closed."""
+        try:
+            shelves.project(self)
+        finally:
+            super().close()
 
     # Persons
 
@@ -181,6 +193,7 @@ class Node(Ledger):
             if tree is None:
                 own.close()
         destroy.settle(self)
+        shelves.settle(self)
         return done
 
     def answer(self) -> int:
@@ -304,7 +317,9 @@ class Node(Ledger):
     def enter(self, name: str) -> act.Entered:
         """An act that enough persons signed stands in our register, and what follows from it here is done."""
         row = act.act_of(self, name)
-        return order.enter_order(self, row.id) if row.kind == "order" else act.enter(self, row.id)
+        done = order.enter_order(self, row.id) if row.kind == "order" else act.enter(self, row.id)
+        shelves.settle(self)
+        return done
 
     def drop(self, name: str) -> act.Act:
         """An act that will never be entered."""

@@ -17,6 +17,7 @@ from entente.node.held import sealed_content
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.material import Material, find_material
+from entente.node.shelves import release_holding
 from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse_as
 from entente.treaty.agreement import SignedAgreement, Terms
@@ -198,6 +199,8 @@ def _freeze(
     core.check()
     rid = core.rid
     node.keys.put_key(rid, dek + salt)
+    held = ((record, number[mark]) for record, mark in kept)
+    node.view.put_holdings([release_holding(node, template.area, rid, held, markings, ours=True)])
     draft = DraftRow(rid, "drafted", author, node.now(), encode(core), blob.root, blob.size, stuff.place)
     decision, private = check_draft(node, draft, skip=NOT_YET)
     ready = "approved" if isinstance(core.standing, str) else "checked"

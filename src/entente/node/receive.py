@@ -31,6 +31,7 @@ from entente.node.held import window
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import Reader
+from entente.node.shelves import release_holding
 from entente.register.entry import Entry, parse_entry
 from entente.register.tiles import TILE_WIDTH
 from entente.store.node_db import InboxRow
@@ -212,10 +213,13 @@ class _Group:
             node.blobs.keep(one.blob.root for one, _ in held if one.blob is not None)
             node.keys.put_keys((one.core.rid, one.secret) for one, _ in held)
             node.view.put_holdings(
-                (
+                release_holding(
+                    node,
+                    one.core.area,
                     one.core.rid,
                     zip(records, [item.marking for item in one.listing.records], strict=True),
                     one.listing.markings,
+                    ours=False,
                 )
                 for one, records in held
             )

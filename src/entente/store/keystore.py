@@ -47,6 +47,11 @@ class Keystore(Database):
             raise KeyUnavailableError("no such key is held here", place=name, remedy="See `entente key list`.")
         return unlock(bytes(row[1]), passphrase, label=name)
 
+    def locked(self, name: str) -> bytes | None:
+        """A private key as it rests, locked; None if it is not held."""
+        row = self.one(_get_secret, b_name=name)
+        return None if row is None else bytes(row[1])
+
     def public(self, name: str) -> str:
         """The public half; KeyUnavailableError if the key is not held."""
         row = self.one(_get_secret, b_name=name)

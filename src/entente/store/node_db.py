@@ -55,6 +55,7 @@ _agreements = select(t.agreement.c.data)
 _put_draft = insert(t.draft)
 _get_draft = select(t.draft).where(t.draft.c.rid == bindparam("b_rid"))
 _drafts = select(t.draft).order_by(t.draft.c.at, literal(1))
+_drafts_of = select(t.draft).where(t.draft.c.source == bindparam("b_source")).order_by(t.draft.c.at, t.draft.c.rid)
 _drafts_named = (
     select(t.draft)
     .where(t.draft.c.rid >= bindparam("b_first"), t.draft.c.rid < bindparam("b_end"))
@@ -308,6 +309,10 @@ class NodeDb(ActRows, FeedRows):
     def drafts(self) -> list[DraftRow]:
         """Every draft, oldest first."""
         return [_draft_row(row) for row in self.all(_drafts)]
+
+    def drafts_of(self, source: str) -> list[DraftRow]:
+        """Every draft drawn from an import, oldest first."""
+        return [_draft_row(row) for row in self.all(_drafts_of, b_source=source)]
 
     def drafts_named(self, start: str, most: int = 2) -> list[DraftRow]:
         """The first drafts whose id begins like this."""

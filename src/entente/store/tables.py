@@ -1,4 +1,4 @@
-"""The tables of the four databases. node.db is authoritative and holds no content; view.db is rebuilt at will."""
+"""The tables of the five databases. node.db is authoritative and holds no content; view.db is rebuilt at will."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
@@ -6,6 +6,7 @@ node = MetaData()
 keys = MetaData()
 heads = MetaData()
 view = MetaData()
+access = MetaData()
 
 log = Table(
     "log",
@@ -197,7 +198,7 @@ watermark = Table(
     Column("at", Text, nullable=False),
 )
 
-thing = Table(  # one object version as people and screens see it
+thing = Table(  # one object version as people, screens and TAXII clients see it
     "thing",
     view,
     Column("place", Text, primary_key=True),
@@ -205,15 +206,52 @@ thing = Table(  # one object version as people and screens see it
     Column("id", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("version", Text, nullable=False),
+    Column("order", Text, nullable=False),  # orders the versions of one id; equal for equal instants
     Column("title", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("marking", Integer, nullable=False),
+    Column("rank", Integer, nullable=False),  # of the least clearance that may read it, in this party's scale
     Column("size", Integer, nullable=False),
+    Column("shelf", Text),  # what it is listed with; null: with nothing
+    Column("stamp", Integer),  # when it was listed, microseconds since 1970, no two alike; null: it is not listed
     Column("text", Text, nullable=False),  # what can be searched in it, where its bytes do not show that
     Column("data", LargeBinary, nullable=False),  # empty where it is long: it is read from its blob
 )
-thing_id = Index("thing_id", thing.c.id)
+thing_listed = Index(
+    "thing_listed", thing.c.shelf, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None)
+)
+thing_type = Index(
+    "thing_type", thing.c.shelf, thing.c.type, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None)
+)
+thing_version = Index(
+    "thing_version", thing.c.shelf, thing.c.id, thing.c.order, sqlite_where=thing.c.shelf.is_not(None)
+)
 thing_sha = Index("thing_sha256", thing.c.sha256)
+mark = Table(  # numbers by name, such as the last stamp given out
+    "mark",
+    view,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+)
+reader = Table(  # this party's persons as its register certifies them: who may read what
+    "reader",
+    view,
+    Column("handle", Text, primary_key=True),
+    Column("rank", Integer, nullable=False),
+    Column("roles", LargeBinary, nullable=False),
+    Column("areas", LargeBinary, nullable=False),
+    Column("until", Text, nullable=False),
+)
+status = Table(  # what became of each object that a TAXII client added; goes with the import it tells of
+    "status",
+    view,
+    Column("id", Text, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("shelf", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+status_place = Index("status_place", status.c.place)
 holding = Table(  # one release received, or one import: its markings and how many objects it has
     "holding",
     view,
@@ -226,5 +264,25 @@ saved_fold = Table(
     view,
     Column("id", Integer, primary_key=True),
     Column("heads", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+token = Table(  # by which a person's tools sign in; its secret is not kept
+    "token",
+    access,
+    Column("id", Text, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("read_only", Integer, nullable=False),
+    Column("made", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("revoked", Text, nullable=False),
+    Column("used", Text, nullable=False),
+)
+web_secret = Table(  # what the listener signs with for itself, such as the place where a page goes on
+    "web_secret",
+    access,
+    Column("name", Text, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Text, bindparam, cast, delete, insert, select
+from sqlalchemy import Text, bindparam, cast, delete, insert, select, update
 
 from entente.account.state import Pair
 from entente.store import tables as t
-from entente.store.sqlite import Database, version_of
+from entente.store.shelf_rows import ShelfRows
+from entente.store.sqlite import version_of
 from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 
-VERSION = 2
+VERSION = 3
 _add_thing = insert(t.thing)
 _drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
 _drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))
@@ -31,10 +32,22 @@ _search = (
     .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
+_body = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number"))
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
+_unlisted = (
+    select(t.thing.c.number, t.thing.c.id, t.thing.c.order, t.thing.c.rank)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
+    .order_by(t.thing.c.number)
+)
+_put_on = (
+    update(t.thing)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
+    .values(shelf=bindparam("b_shelf"))
+)
 _places_of = select(t.thing.c.place).where(t.thing.c.sha256 == bindparam("b_sha256"))
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
+_places = select(t.holding.c.place)
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
 _BUILT = 2  # the row beside the saved fold that says that all places are there
 _get_built = select(t.saved_fold.c.id).where(t.saved_fold.c.id == _BUILT)
@@ -42,7 +55,16 @@ _drop_built = delete(t.saved_fold).where(t.saved_fold.c.id == _BUILT)
 _get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
 
 
-Holding = tuple[str, Iterable[tuple[Record, int]], Iterable[Marking]]  # a place, its records with marking, markings
+class Holding(msgspec.Struct, frozen=True):
+    """The records that rest at a place, each with its marking (an index) and the least rank that may read it.
+
+    `shelf` is what they are listed with; empty for nothing.
+    """
+
+    place: str
+    records: Iterable[tuple[Record, int, int]]
+    markings: Iterable[Marking] = ()
+    shelf: str = ""
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -62,7 +84,7 @@ class Thing(msgspec.Struct, frozen=True):
         return self.id, self.type, self.title
 
 
-class ViewDb(Database):
+class ViewDb(ShelfRows):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:
@@ -88,38 +110,68 @@ class ViewDb(Database):
                 self.run(statement)
         self.wipe()
 
-    def put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
-        """The records of a place can be listed and read; idempotent by place."""
-        self.put_holdings([(place, records, markings)])
-
     def put_holdings(self, holdings: Iterable[Holding]) -> None:
-        """The records of all these places can be listed and read; idempotent by place."""
-        with self.transaction():
-            for place, records, markings in holdings:
-                self._put_holding(place, records, markings)
+        """The records of all these places can be listed and read; idempotent by place.
 
-    def _put_holding(self, place: str, records: Iterable[tuple[Record, int]], markings: Iterable[Marking]) -> None:
+        Of a version that stands on the shelf already, the first row stays listed, for the higher rank of the two.
+        """
+        with self.transaction():
+            for holding in holdings:
+                self._put_holding(holding)
+
+    def _put_holding(self, holding: Holding) -> None:
+        place, shelf = holding.place, holding.shelf
+        self.hide(place)
         self.run(_drop_things, b_place=place)
-        held = list(records)
-        rows = (  # one at a time: 100,000 rows of them all would take more than the records
+        held = list(holding.records)
+        stamps = iter(self.next_stamps(len(held)) if shelf else ())
+        rows: Iterator[
+            dict[str, object]
+        ] = (  # one at a time: 100,000 rows of them all would take more than the records
             {
                 "place": place,
                 "number": number,
                 "id": record.id,
                 "type": record.type,
                 "version": record.version,
+                "order": record.order,
                 "title": record.title,
                 "sha256": record.sha256,
                 "marking": marking,
+                "rank": rank,
                 "size": record.size,
+                "shelf": shelf or None,
+                "stamp": next(stamps) if shelf and not self._has_twin(shelf, record, rank) else None,
                 "text": record.text,
                 "data": record.data if isinstance(record.data, bytes) else b"",
             }
-            for number, (record, marking) in enumerate(held)
+            for number, (record, marking, rank) in enumerate(held)
         )
         self.run_many(_add_thing, rows)
-        marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in markings])
+        marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in holding.markings])
         self.run(_put_holding, place=place, markings=marks, count=len(held))
+
+    def _has_twin(self, shelf: str, record: Record, rank: int) -> bool:
+        """Whether this version stands on the shelf already; it is then for the higher rank of the two."""
+        twin = self.twin(shelf, record.id, record.order)
+        if twin is not None and twin[3] < rank:
+            self.set_rank(twin[0], twin[1], rank)
+        return twin is not None
+
+    def list_holding(self, place: str, shelf: str) -> bool:
+        """What rests at a place without a shelf is listed on this one, in its order; whether there was anything."""
+        with self.transaction():
+            rows = self.all(_unlisted, b_place=place)
+            anew = []
+            for number, own, order, rank in rows:
+                twin = self.twin(shelf, own, order)
+                if twin is not None and twin[3] < rank:
+                    self.set_rank(twin[0], twin[1], rank)
+                if twin is None:
+                    anew.append((place, int(number)))
+            self.run(_put_on, b_place=place, b_shelf=shelf)
+            self.stamp_anew(anew)
+        return bool(rows)
 
     def things(self, place: str) -> list[Thing]:
         """The objects of a place, in order."""
@@ -128,6 +180,11 @@ class ViewDb(Database):
     def bodies(self, place: str) -> list[bytes]:
         """The exact bytes of the objects of a place, in order; empty where they are long (`node.held` reads those)."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
+
+    def body(self, place: str, number: int) -> bytes:
+        """The exact bytes of one object of a place; empty if there is none, or if it is long."""
+        row = self.one(_body, b_place=place, b_number=number)
+        return b"" if row is None else bytes(row[0])
 
     def each_body(self, place: str) -> Iterator[bytes]:
         """The same, one at a time; the file must stay open until the last."""
@@ -150,6 +207,10 @@ class ViewDb(Database):
         """Digest → (id, title) of a place's objects."""
         return {str(row[0]): (str(row[1]), str(row[2])) for row in self.all(_titles, b_place=place)}
 
+    def places(self) -> list[str]:
+        """Every place that something is held of."""
+        return [str(row[0]) for row in self.all(_places)]
+
     def holding(self, place: str) -> tuple[list[Marking], int] | None:
         """The markings and count of a place, or None if it is not held."""
         row = self.one(_holding, b_place=place)
@@ -158,6 +219,8 @@ class ViewDb(Database):
     def forget(self, place: str) -> None:
         """Nothing of the place is in this file any more."""
         with self.transaction():
+            self.hide(place)
+            self.drop_statuses(place)
             self.run(_drop_things, b_place=place)
             self.run(_drop_holding, b_place=place)
         self.wipe()

@@ -11,7 +11,8 @@ from entente.areas.intelligence import stix
 from entente.treaty.record import Record
 
 ROOT = Path(__file__).resolve().parents[3]
-DATA = ROOT.parent / "shared" / "data" / "intelligence"
+SHARED = Path("shared", "data", "intelligence")
+DATA = next((folder / SHARED for folder in ROOT.parents if (folder / SHARED).is_dir()), ROOT.parent / SHARED)
 UUID = "11111111-2222-4333-8444-{:012x}"
 
 

@@ -14,6 +14,7 @@ from entente.treaty.record import Record, whole
 
 GOOD = as_bytes(indicator())
 OTHER = as_bytes(indicator(2))
+WHEN = "2026-01-02T03:04:05.1948Z"
 
 
 def with_value(raw: bytes) -> bytes:
@@ -130,6 +131,8 @@ def test_record_says_what_the_core_screens() -> None:
         markings=tuple(identifier("marking-definition", n) for n in (5, 6, 7)),
         author=identifier("identity"),
         prose=("https://example.org/1",),
+        order="2026-01-02T03:04:05",
+        granular=(identifier("marking-definition", 6),),
     )
     assert stix.split(bundle_of(data), place="f") == ([record], [])
 
@@ -139,7 +142,9 @@ def test_record_says_what_the_core_screens() -> None:
     [
         ({"type": "ipv4-addr", "id": identifier("ipv4-addr"), "value": "203.0.113.1"}, "203.0.113.1", ""),
         ({"type": "ipv4-addr", "id": identifier("ipv4-addr"), "value": "\u202e"}, identifier("ipv4-addr"), ""),
-        ({"type": "x-a", "id": identifier("x-a"), "created": "c", "name": "n" * 200}, "n" * 117 + "...", "c"),
+        ({"type": "x-a", "id": "x", "created": WHEN, "name": "n" * 200}, "n" * 117 + "...", WHEN),
+        ({"type": "x-a", "id": "x", "created": WHEN, "modified": "later", "name": "n"}, "n", WHEN),
+        ({"type": "x-a", "id": "x", "created": "c", "name": "n"}, "n", ""),
         (indicator(name="हिन्दी क्\u200dष"), "हिन्दी क्\u200dष", indicator()["modified"]),
         (indicator(), indicator()["pattern"], indicator()["modified"]),
         (
@@ -158,6 +163,17 @@ def test_record_says_what_the_core_screens() -> None:
 def test_title_and_version(value: dict[str, Any], title: str, version: str) -> None:
     record = stix._record(as_bytes(value), value)
     assert (record.title, record.version) == (title, version)
+
+
+def test_versions_order_by_instant_and_equal_instants_are_equal() -> None:
+    rising = ["04.9999999Z", "05.000Z", "05.0000001Z", "05.190Z", "05.194Z", "05.1948Z", "06.000000000Z", "10.000Z"]
+    order = [
+        record_of(as_bytes(indicator(created="2025-01-02T03:04:05.000Z", modified=f"2026-01-02T03:04:{end}"))).order
+        for end in rising
+    ]
+    assert order == sorted(set(order))
+    assert order[1] == record_of(as_bytes(indicator(modified="2026-01-02T03:04:05.00000Z"))).order
+    assert record_of(as_bytes({"type": "ipv4-addr", "id": identifier("ipv4-addr"), "value": "203.0.113.1"})).order == ""
 
 
 def test_attack_entry_comes_before_other_catalogues_entries() -> None:

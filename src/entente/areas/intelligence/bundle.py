@@ -5,8 +5,10 @@ JSON in ways that leave its brackets standing (NaN, a raw control character, hal
 time by the more tolerant standard library, so that such an object can be quarantined alone.
 """
 
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 
 import msgspec
@@ -16,6 +18,8 @@ from entente.strict import parse_foreign
 
 REMEDY = 'Give one STIX 2.1 bundle as UTF-8 JSON: {"type": "bundle", "id": "bundle--...", "objects": [...]}.'
 
+_ENVELOPE = 'Send one TAXII envelope as UTF-8 JSON: {"objects": [...]}.'
+_NAMESPACE = uuid.UUID("5e1b0a3c-7c0e-4a56-9a5f-0d8a3c1f7b21")  # of the ids of bundles made from envelopes
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _HEAD = 4  # bytes in which UTF-16 or UTF-32 without a byte-order mark shows a NUL
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -50,6 +54,29 @@ def members(data: bytes, *, place: str) -> list[bytes]:
     if not isinstance(frame.get("objects", []), list):
         raise FormatError("`objects` is not a list", place=place, remedy=REMEDY)
     return found
+
+
+def from_envelope(data: bytes, *, place: str) -> bytes:
+    """A bundle that holds the members of a TAXII envelope, each exactly as it stood; empty if it holds none.
+
+    The same members make the same bundle. Raises: FormatError when the envelope cannot be read in one way only.
+    """
+    if data.startswith(_BOMS) or b"\x00" in data[:_HEAD]:
+        raise FormatError("not plain UTF-8 (byte-order mark, or UTF-16)", place=place, remedy=_ENVELOPE)
+    try:
+        found, rest = cut(data)
+        frame = parse_foreign(rest, place=place)
+    except (FormatError, RecursionError, ValueError):
+        raise FormatError(
+            "not one JSON object that can be read in one way only", place=place, remedy=_ENVELOPE
+        ) from None
+    if not isinstance(frame, dict) or not isinstance(frame.get("objects", []), list):
+        raise FormatError("not an envelope", place=place, remedy=_ENVELOPE)
+    if not found:
+        return b""
+    inside = b",".join(found)
+    name = uuid.uuid5(_NAMESPACE, hashlib.sha256(inside).hexdigest())
+    return b'{"type":"bundle","id":"bundle--%s","objects":[%s]}' % (str(name).encode(), inside)
 
 
 def cut(data: bytes) -> tuple[list[bytes], bytes]:

@@ -7,7 +7,7 @@ read once, strictly (`strict.parse_foreign`), and held to the OASIS schema of it
 from collections.abc import Iterable
 from typing import Any
 
-from entente.areas.intelligence import bundle, rules
+from entente.areas.intelligence import bundle, granular, rules
 from entente.errors import FormatError
 from entente.strict import parse_foreign
 from entente.treaty.record import Data, Record, Rejected, whole
@@ -35,7 +35,7 @@ def split(data: bytes, *, place: str) -> tuple[list[Record], list[Rejected]]:
     Raises: FormatError when the bundle itself cannot be read; nothing of it should be imported.
     Source: STIX 2.1 (OASIS Standard), 3.6 versioning, 8 bundles.
     """
-    kept: dict[tuple[str, object], Record] = {}
+    kept: dict[tuple[str, str], Record] = {}
     rejected: list[Rejected] = []
     for index, raw in enumerate(bundle.members(data, place=place)):
         value, reason = _read(raw)
@@ -43,7 +43,7 @@ def split(data: bytes, *, place: str) -> tuple[list[Record], list[Rejected]]:
         where = f"objects[{index}] {own}" if isinstance(own, str) and rules.IDENTIFIER(own) else f"objects[{index}]"
         if reason is None:
             record = _record(raw, value)
-            first = kept.setdefault((record.id, _instant(record.version)), record)
+            first = kept.setdefault((record.id, record.order), record)
             if first.data == raw:
                 continue
             reason = f"same id and version as an earlier object, other bytes: {first.sha256} kept, {record.sha256} not"
@@ -81,23 +81,27 @@ def _read(data: bytes) -> tuple[Any, str | None]:
 
 
 def _record(data: bytes, value: Object) -> Record:
-    own = value["id"]
+    own, version = value["id"], _version(value)
+    whole_refs, part_refs = _markings(value), granular.refs(value)
     return Record(
         data=data,
         media=MEDIA,
         id=own,
         type=value["type"],
-        version=_text(value, "modified") or _text(value, "created"),
+        version=version,
         title=_title(value),
         names=_names(value, own),
-        markings=_markings(value),
+        markings=tuple(sorted(whole_refs | part_refs)),
         author=_text(value, "created_by_ref"),
         prose=_addresses(value),
+        order="".join(rules.instant(version)) if version else "",
+        granular=tuple(sorted(part_refs - whole_refs)),
     )
 
 
-def _instant(version: str) -> object:
-    return rules.instant(version) if version else None
+def _version(value: Object) -> str:
+    """The timestamp that tells the object's versions apart, as it is written; "" for an object that has none."""
+    return next(filter(rules.is_timestamp, (_text(value, "modified"), _text(value, "created"))), "")
 
 
 def _text(value: Object, key: str) -> str:
@@ -154,11 +158,10 @@ def _collect(item: object, found: set[str]) -> None:
             _collect(inner, found)
 
 
-def _markings(value: Object) -> tuple[str, ...]:
+def _markings(value: Object) -> frozenset[str]:
+    """The marking definitions that the whole object bears."""
     refs = value.get("object_marking_refs")
-    named = {ref for ref in refs if isinstance(ref, str)} if isinstance(refs, list) else set()
-    named |= {_text(granular, "marking_ref") for granular in _objects(value, "granular_markings")}
-    return tuple(sorted(named - {""}))
+    return frozenset(ref for ref in refs if isinstance(ref, str) and ref) if isinstance(refs, list) else frozenset()
 
 
 def _addresses(value: Object) -> tuple[str, ...]:

@@ -1,0 +1,89 @@
+"""The listener for this party's own persons and their tools: one HTTP server on loopback, in a thread of its own.
+
+It speaks plain HTTP, so it listens on loopback alone; whoever wants it elsewhere puts a TLS proxy of the house before
+it.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+
+from entente.errors import StateError, UsageError
+from entente.node.serve_partner import split_address
+
+START_S = 10.0
+STOP_S = 5
+IDLE_S = 30
+
+
+class WebListener:
+    """A running listener. `start` returns once it serves."""
+
+    def __init__(self, app: Starlette, listen: str, closed: Callable[[], object]) -> None:
+        """`closed` is called once nothing is served any more.
+
+        Raises: UsageError unless `listen` is HOST:PORT with a loopback address that is free.
+        """
+        host, port = split_address(listen)
+        try:
+            loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise UsageError(
+                "plain HTTP would leave this machine",
+                place=listen,
+                remedy="Listen on 127.0.0.1 and put a TLS proxy of the house before it.",
+            )
+        self._closed = closed
+        self._door = _bound(host, port)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._door.getsockname()[1]}"
+        config = uvicorn.Config(
+            app, http="httptools", ws="none", lifespan="off", log_config=None, log_level="error", access_log=False,
+            server_header=False, proxy_headers=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=STOP_S,
+            backlog=256, h11_max_incomplete_event_size=65_536,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    def start(self) -> None:
+        """It serves; StateError if it does not come up."""
+        self._thread.start()
+        deadline = time.monotonic() + START_S
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                self.stop()
+                raise StateError("the listener did not come up", place=self.url)
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """What is being answered is finished (five seconds at most); nothing is served any more."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._door.close()
+        self._closed()
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._door]))
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, kind, proto or socket.IPPROTO_TCP)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+        except OSError:
+            made.close()
+            raise
+    except OSError as fault:
+        raise UsageError(str(fault), place=f"{host}:{port}", remedy="Give --web another HOST:PORT.") from None
+    return made

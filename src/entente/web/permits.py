@@ -1,0 +1,63 @@
+"""Who may call what: every endpoint says it, and one that does not cannot be mounted."""
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from entente.errors import RefusedError
+from entente.web.signin import SignIn, Visitor
+
+Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
+E = TypeVar("E", bound=Callable[..., Awaitable[Response]])
+SAFE = frozenset({"GET", "HEAD"})
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """What a visitor must hold: the area, and one of the roles unless there are none."""
+
+    area: str = ""
+    roles: tuple[str, ...] = ()
+
+    def allows(self, visitor: Visitor) -> bool:
+        """Whether this visitor may come in."""
+        return (not self.area or self.area in visitor.areas) and (
+            not self.roles or bool({*self.roles} & {*visitor.roles})
+        )
+
+
+def permits(area: str = "", *, roles: Sequence[str] = ()) -> Callable[[E], E]:
+    """Say who may call an endpoint: signed-in persons with this area and one of these roles."""
+
+    def mark(endpoint: E) -> E:
+        endpoint.permit = Permit(area, tuple(roles))  # type: ignore[attr-defined]  # read by `route` alone
+        return endpoint
+
+    return mark
+
+
+def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn) -> Route:
+    """A route by which only those come in whom the endpoint's `@permits` names.
+
+    A tool with a token that may only read gets no further than reading. Raises: TypeError if it has no `@permits`.
+    """
+    permit: Permit | None = getattr(endpoint, "permit", None)
+    if permit is None:
+        raise TypeError(f"{endpoint.__qualname__} does not say whom it permits: give it @permits")
+
+    @functools.wraps(endpoint)
+    async def enter(request: Request) -> Response:
+        visitor = await sign_in.visitor(request)
+        if not permit.allows(visitor):
+            raise RefusedError("this needs an area or a role that you do not have", place=request.url.path)
+        if visitor.read_only and request.method not in SAFE:
+            raise RefusedError("this token may only read", place=request.url.path, remedy="Use one that may write.")
+        return await endpoint(request, visitor)
+
+    made: Any = Route(path, enter, methods=list(methods))
+    made.permit = permit
+    return made  # type: ignore[no-any-return]

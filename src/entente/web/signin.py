@@ -1,0 +1,174 @@
+"""Sign-in of persons' tools: by the person's own password, or by a token made for the tool.
+
+A password is right if it opens the person's key; there is no second copy of it. What was found right is remembered for
+a few minutes, in memory and under a key that dies with the process, because opening a key takes a tenth of a second on
+purpose. Whether the person is certified is asked each time. Source: RFC 7617 (Basic), RFC 6750 (Bearer).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from entente.errors import EntenteError, KeyUnavailableError, UsageError
+from entente.keys import lock, unlock
+from entente.node.node import PERSON
+from entente.store.access_db import AccessDb, Token
+from entente.store.keystore import Keystore
+from entente.store.shelf_pages import Pool
+from entente.store.shelf_rows import Reader
+from entente.strict import time_text
+
+REMEMBERED_S = 300.0
+MOST_REMEMBERED = 1000
+TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
+MARK_S = 60.0
+_PREFIX = "ent_"
+
+
+class SignInError(EntenteError):
+    """Nobody is signed in: no password or token, a wrong one, or one whose person is not certified now."""
+
+    code = "signin"
+    status = 401
+    exit_code = 1
+    title = "Not signed in"
+
+
+class TooOftenError(EntenteError):
+    """Too many wrong passwords for one person; wait a minute and try again."""
+
+    code = "too_often"
+    status = 429
+    exit_code = 1
+    title = "Too often"
+
+
+class Visitor(msgspec.Struct, frozen=True):
+    """A signed-in person: handle, rank of the clearance in this party's scale, roles, areas; a token may only read."""
+
+    handle: str
+    rank: int
+    roles: tuple[str, ...]
+    areas: tuple[str, ...]
+    read_only: bool = False
+
+
+class SignIn:
+    """Finds out whose request it is. Its own connections; usable from any thread."""
+
+    def __init__(self, folder: Path, party: str, pool: Pool) -> None:
+        self.party, self._pool = party, pool
+        self._keys = Keystore(folder / "keys.db")
+        self.access = AccessDb(folder / "access.db")
+        self._one = threading.Lock()  # held while a connection is used, and while a key is opened: one at a time
+        self._secret = os.urandom(32)
+        self._known: dict[bytes, float] = {}
+        self._left: dict[str, tuple[float, float]] = {}
+        self._marked: dict[str, float] = {}
+        self._decoy = lock(b"", os.urandom(16), label="")
+
+    def close(self) -> None:
+        """Nobody can sign in any more."""
+        self._keys.close()
+        self.access.close()
+
+    async def visitor(self, request: Request) -> Visitor:
+        """The person whose request it is; SignInError or TooOftenError if it is nobody's."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            return await run_sync(self._by_password, given.strip())
+        if scheme.lower() == "bearer":
+            return await run_sync(self._by_token, given.strip())
+        raise SignInError("no password and no token was given", remedy="Use HTTP Basic, or a bearer token.")
+
+    def _by_password(self, given: str) -> Visitor:
+        try:
+            name, colon, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            name, colon, password = "", "", ""
+        if not colon:
+            raise SignInError("not a user and a password", remedy="RFC 7617: base64 of USER:PASSWORD.")
+        handle = name if "/" in name else f"{self.party}/{name}"
+        with self._one:
+            locked = self._keys.locked(PERSON + handle)
+        proof = hmac.digest(self._secret, b"\0".join([handle.encode(), locked or b"", password.encode()]), "sha256")
+        if self._known.get(proof, 0.0) < time.monotonic():
+            self._open(handle, locked, password, proof)
+        return self._certified(handle, read_only=False)
+
+    def _open(self, handle: str, locked: bytes | None, password: str, proof: bytes) -> None:
+        """The password opens the key, which is remembered; else SignInError, as slow for a stranger as for a person."""
+        left, at = self._left.get(handle, (TRIES, time.monotonic()))
+        left = min(TRIES, left + (time.monotonic() - at) * TRIES_PER_S)
+        if left < 1:
+            raise TooOftenError("too many wrong passwords", remedy="Wait a minute.")
+        try:
+            with self._one:
+                label = PERSON + handle if locked is not None else ""
+                unlock(locked or self._decoy, password.encode(), label=label)
+        except KeyUnavailableError:
+            if len(self._left) > MOST_REMEMBERED:
+                self._left.clear()
+            self._left[handle] = left - 1, time.monotonic()
+            raise SignInError("wrong user or password") from None
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[proof] = time.monotonic() + REMEMBERED_S
+
+    def _by_token(self, given: str) -> Visitor:
+        name, _, secret = given.removeprefix(_PREFIX).partition("_")
+        with self._one:
+            token = self.access.token(name)
+        right = token is not None and hmac.compare_digest(token.digest, _digest(secret))
+        now = time_text(datetime.now(UTC))
+        if token is None or not right or token.revoked or token.until <= now:
+            raise SignInError("not a token that works", remedy="Make another: `entente token make`.")
+        if self._marked.get(name, 0.0) < time.monotonic():
+            self._marked[name] = time.monotonic() + MARK_S
+            with self._one:
+                self.access.use(name, now)
+        return self._certified(token.handle, read_only=token.read_only)
+
+    def _certified(self, handle: str, *, read_only: bool) -> Visitor:
+        """The person, if the register certifies them now."""
+        with self._pool.reading() as pages:
+            reader = pages.reader(handle)
+        if reader is None or not is_certified(reader):
+            raise SignInError("not certified now", remedy="The authority certifies persons: `entente person`.")
+        return Visitor(handle, reader.rank, reader.roles, reader.areas, read_only)
+
+
+def is_certified(reader: Reader) -> bool:
+    """Whether the person is certified at this moment for anything."""
+    return bool(reader.areas) and time_text(datetime.now(UTC)) < reader.until
+
+
+def make_token(access: AccessDb, handle: str, *, label: str, days: int, read_only: bool) -> tuple[Token, str]:
+    """A token of this person's works for so many days; returned with its text, which is kept nowhere.
+
+    It gives what the person may do at the time of use, never more. Raises: UsageError for less than a day or more than
+    a year, or no label.
+    """
+    if not 1 <= days <= 366 or not label.strip():
+        raise UsageError("a token needs a label and 1 to 366 days", place="token")
+    name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    now = datetime.now(UTC)
+    until = time_text(now + timedelta(days=days))
+    token = Token(name, handle, label.strip(), _digest(secret), read_only, time_text(now), until)
+    access.put_token(token)
+    return token, f"{_PREFIX}{name}_{secret}"
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
