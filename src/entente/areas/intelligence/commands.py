@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from entente.areas.intelligence import AREA, feed_commands, feeds, shelves
-from entente.areas.intelligence.shelves import Echo, Item, Shelf, Stats
+from entente.areas.intelligence import AREA, feed_commands, feeds, inventory
+from entente.areas.intelligence.inventory import Echo, Item, Kind, Stats
 from entente.errors import StoreError, UsageError
 from entente.node.copies import Copy, copies_of
 from entente.node.import_ import file_data
@@ -54,7 +54,7 @@ def _export(opened: Opened) -> click.Command:
     @click.command("export")
     @click.option("--format", "form", type=click.Choice(_FORMATS), default="bundle", show_default=True)
     @click.option(
-        "--collection", "shelf", type=click.Choice(shelves.SHELVES), default="own", show_default=True,
+        "--collection", "kind", type=click.Choice(inventory.KINDS), default="own", show_default=True,
         help="What is ours, what came from the partner, or what went to it.",
     )  # fmt: skip
     @_TYPES
@@ -63,7 +63,7 @@ def _export(opened: Opened) -> click.Command:
     @click.option("--place", default="", help="Where that copy is kept.")
     @node_verb
     def export(
-        form: str, shelf: Shelf, types: tuple[str, ...], out: Path | None, holder: str, place: str,
+        form: str, kind: Kind, types: tuple[str, ...], out: Path | None, holder: str, place: str,
         folder: Path | None, *, as_json: bool,
     ) -> None:  # fmt: skip
         """Write a collection into a file, byte for byte as its objects are.
@@ -73,9 +73,9 @@ def _export(opened: Opened) -> click.Command:
         if as_json and out is None:
             raise click.UsageError("--json with --out only: standard output is the file")
         with opened(folder) as node:
-            found = shelves.chosen(shelves.items(node, shelf), types)
+            found = inventory.chosen(inventory.items(node, kind), types)
             data = feeds.bundle_of([item.data for item in found])
-            copies = _copies(node, found, holder, place) if shelf == "from" else []
+            copies = _copies(node, found, holder, place) if kind == "from" else []
         _write(out, data)
         value = {
             "copies": [{"copy": copy.n, "rid": rid} for rid, copy in copies], "format": form, "objects": len(found),
@@ -131,7 +131,7 @@ def _release(opened: Opened) -> click.Command:
             parse_time(since)
         wish = Wish(author, article, view, retain_days=retain_days, copies=copies, standing=standing)
         with opened(folder) as node:
-            name, objects = shelves.to_release(node, types, since, map_id=map_id, again=again)
+            name, objects = inventory.to_release(node, types, since, map_id=map_id, again=again)
             made = node.import_file(AREA.name, feeds.bundle_of(objects), place="release", map_id=name)
             done = node.propose(made.source, wish)
         value, text = told_proposal(done)
@@ -146,7 +146,7 @@ def _sightings(opened: Opened) -> click.Command:
     def sightings(folder: Path | None, *, as_json: bool) -> None:
         """List what came back about what crossed: sightings, opinions and notes, the same at both nodes."""
         with opened(folder) as node:
-            rows = shelves.echoes(node)
+            rows = inventory.echoes(node)
         show(as_json, rows, columns(map(_echo, rows)) or "nothing came back")
 
     return sightings
@@ -171,7 +171,7 @@ def _stats(opened: Opened) -> click.Command:
     def stats(folder: Path | None, *, as_json: bool) -> None:
         """Count objects by collection and type, and what was imported, quarantined, released, received each day."""
         with opened(folder) as node:
-            found = shelves.stats(node)
+            found = inventory.stats(node)
         show(as_json, found, _stats_text(found))
 
     return stats
@@ -179,9 +179,9 @@ def _stats(opened: Opened) -> click.Command:
 
 def _stats_text(found: Stats) -> str:
     lines = []
-    for shelf, counts in found.collections.items():
-        lines.append(f"{shelf}: {many(sum(counts.values()), 'object')}")
-        lines.append(columns(((f"{count:,}", kind) for kind, count in counts.items()), "  "))
+    for kind, counts in found.collections.items():
+        lines.append(f"{kind}: {many(sum(counts.values()), 'object')}")
+        lines.append(columns(((f"{count:,}", name) for name, count in counts.items()), "  "))
     lines.append(
         f"{many(found.imports, 'import')}, {found.quarantined:,} quarantined, "
         f"{found.released:,} released, {found.received:,} received"

@@ -1,39 +1,39 @@
-"""The three collections of a node, read from view.db: what is its own, what came from the partner, what went to it.
+"""What is in the three collections of a node: its own, what came from the partner, what went to it.
 
-And what is seen across them: what of them may be released or exported, which sightings, opinions and notes came back
-about what crossed, and how much there is.
+What of them may be released or exported, which sightings, opinions and notes came back about what crossed, and how much
+there is.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import Literal
 
 import msgspec
 
-from entente.account.state import ReleaseFact
+from entente.account.cascade import current_marking, scale_of
 from entente.areas.intelligence import AREA, rules
 from entente.errors import UsageError
-from entente.node.import_ import read_map
+from entente.node.import_ import mapper_of
 from entente.node.node import Node
+from entente.node.shelves import shelf
 from entente.store.view_db import Thing
-from entente.strict import parse_foreign, read_own
-from entente.treaty.marking import Mapper, Marking, marking_line
+from entente.strict import parse_foreign
+from entente.treaty.marking import Mapper, Marking, join, marking_line
 from entente.treaty.record import Record
 
-Shelf = Literal["own", "from", "to"]
-SHELVES: tuple[Shelf, ...] = ("own", "from", "to")
+Kind = Literal["own", "from", "to"]
+KINDS: tuple[Kind, ...] = ("own", "from", "to")
 RETURNS = {"sighting": "sighting_of_ref", "opinion": "object_refs", "note": "object_refs"}
-_OVER = ("withdrawn", "ended", "disputed")
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One object version on a shelf: the import or release it is of, since when, its bytes, and how it is marked."""
+    """One listed object version: the import or release it is of, since when that is there, and its exact bytes."""
 
     place: str
     at: str
     thing: Thing
     data: bytes
-    marking: Marking | None = None
 
 
 class Echo(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Echo(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """How much there is: distinct objects by collection and type; and how much was there on each day."""
+    """How much there is: listed object versions by collection and type; and what happened on each day."""
 
     collections: dict[str, dict[str, int]]
     imports: int
@@ -60,55 +60,17 @@ class Stats(msgspec.Struct, frozen=True):
     days: dict[str, dict[str, int]]
 
 
-def items(node: Node, shelf: Shelf) -> Iterator[Item]:
-    """Every object version on a shelf, oldest place first; the same bytes once."""
-    seen: set[str] = set()
-    for item in _READ[shelf](node):
-        if item.thing.sha256 not in seen:
-            seen.add(item.thing.sha256)
-            yield item
+def items(node: Node, kind: Kind, *, twins: bool = False) -> Iterator[Item]:
+    """Every object version that a collection lists, for whatever clearance, in the order of listing.
 
-
-def _own(node: Node) -> Iterator[Item]:
-    for source in node.db.sources():
-        if source.area == AREA.name:
-            for thing, data in _things(node, source.id):
-                yield Item(source.id, source.at, thing, data)
-
-
-def _from(node: Node) -> Iterator[Item]:
-    for fact in node.other_side.releases:
-        if _stands(node, fact):
-            holding = node.view.holding(fact.rid)
-            marks = holding[0] if holding is not None else []
-            for thing, data in _things(node, fact.rid):
-                yield Item(fact.rid, fact.at, thing, data, marks[thing.marking] if thing.marking < len(marks) else None)
-
-
-def _to(node: Node) -> Iterator[Item]:
-    for fact in node.side.releases:
-        draft = node.db.draft(fact.rid) if _stands(node, fact) else None
-        if draft is None:
-            continue
-        stay = {row.sha256 for line in node.db.journal_of("refused", fact.rid) for row in read_own(line, list[_Stays])}
-        for thing, data in _things(node, draft.source):
-            if thing.sha256 not in stay:
-                yield Item(fact.rid, fact.at, thing, data, fact.marking)
-
-
-class _Stays(msgspec.Struct):
-    sha256: str
-
-
-_READ: dict[str, Callable[[Node], Iterator[Item]]] = {"own": _own, "from": _from, "to": _to}
-
-
-def _stands(node: Node, fact: ReleaseFact) -> bool:
-    return fact.area == AREA.name and node.state_of(fact) not in _OVER
-
-
-def _things(node: Node, place: str) -> Iterator[tuple[Thing, bytes]]:
-    yield from zip(node.view.things(place), node.view.each_body(place), strict=True)
+    With `twins` those follow that hold the same versions again, of other imports or releases.
+    """
+    times = {source.id: source.at for source in node.db.sources()}
+    for side in (node.side, node.other_side):
+        times |= {fact.rid: fact.at for fact in side.releases}
+    name = shelf(AREA.name, kind)
+    for place, thing, data in chain(node.view.listed(name), node.view.twins(name) if twins else ()):
+        yield Item(place, times.get(place, ""), thing, data)
 
 
 def chosen(found: Iterator[Item], types: Collection[str], since: str = "") -> list[Item]:
@@ -128,35 +90,64 @@ def to_release(
     was imported by that map.
     Raises: UsageError if that is nothing, or was imported by several maps.
     """
-    crossed = set() if again else {item.thing.sha256 for item in items(node, "to")}
+    crossed = set() if again else _crossed(node)
     maps = {source.id: source.map for source in node.db.sources()}
-    found = [item for item in chosen(_own(node), types, since) if item.thing.sha256 not in crossed]
-    found = [item for item in found if maps[item.place].startswith(map_id)]
-    used = sorted({maps[item.place] for item in found})
-    if len(used) != 1:
+    found: dict[tuple[str, str], Item] = {}
+    for item in chosen(items(node, "own", twins=True), types, since):
+        name, version = maps[item.place], (item.thing.id, item.thing.version)
+        if name.startswith(map_id) and version not in crossed and (name or version not in found):
+            found[version] = item  # under a map rather than without, and by the latest
+    used = sorted({maps[item.place] for item in found.values()})
+    if not used:
         raise UsageError(
-            "it was imported by several marking maps" if used else "nothing of ours is like that and has not crossed",
-            remedy="Give --map: " + ", ".join(name[:16] or "(none: cannot cross)" for name in used)
-            if used
-            else "See `entente intelligence stats`; --again releases once more what stands released.",
+            "nothing of ours is like that and has not crossed",
+            remedy="See `entente intelligence stats`; --again releases once more what stands released.",
         )
-    return used[0], list({item.thing.sha256: item.data for item in found}.values())
+    if len(used) > 1:
+        names = ", ".join(name[:16] or "(none: cannot cross)" for name in used)
+        raise UsageError("it was imported by several marking maps", remedy=f"Give --map: {names}.")
+    return used[0], [item.data for item in found.values()]
+
+
+def _crossed(node: Node) -> set[tuple[str, str]]:
+    """Id and version of what went to the partner, and was not turned away there."""
+    away = {fact.rid for fact in node.side.releases if node.state_of(fact) in ("disputed", "withdrawn", "ended")}
+    return {(item.thing.id, item.thing.version) for item in items(node, "to") if item.place not in away}
 
 
 def marking_lines(node: Node, found: Sequence[Item]) -> Iterator[tuple[bytes, str]]:
-    """Bytes and marking line of each item; what no map reads is said to be unmarked."""
+    """Bytes and marking line, as it is now, of each item; what no map reads is said to be unmarked."""
+    sources = {source.id: source.map for source in node.db.sources()}
     mappers: dict[str, Mapper | None] = {}
-    maps = {source.id: source.map for source in node.db.sources()}
+    held: dict[str, tuple[Marking, ...]] = {}
     for item in found:
-        mark: Marking | str | None = item.marking
-        if mark is None and maps.get(item.place):
-            name = maps[item.place]
+        mark: Marking | str = ""
+        if item.place in sources:
+            name = sources[item.place]
             if name not in mappers:
-                mappers[name] = Mapper(read_map(node, name), node.law.law.ranks[node.party], node.party)
+                mappers[name] = mapper_of(node, name)
             mapper, record = mappers[name], AREA.read(AREA.formats[0], item.data)
             if mapper is not None and isinstance(record, Record):
                 mark = mapper.mark(record.id, record.author, record.markings)
+        else:
+            if item.place not in held:
+                held[item.place] = _markings(node, item.place)
+            mark = held[item.place][item.thing.marking]
         yield item.data, marking_line(mark) if isinstance(mark, Marking) else "not marked"
+
+
+def _markings(node: Node, rid: str) -> tuple[Marking, ...]:
+    """The markings of a release's objects, each raised to what the release is now, if that rose."""
+    side = node.side if rid in node.side.by_rid else node.other_side
+    fact, holding = side.release(rid), node.view.holding(rid)
+    if fact is None or holding is None:
+        return ()
+    now = current_marking(node.pair, side, fact, node.laws).marking
+    if now == fact.marking:
+        return tuple(holding[0])
+    law = node.law.law
+    scale = scale_of(now, side.party, law)
+    return tuple(join([mark, now], law.ranks[scale], now.originator) or now for mark in holding[0])
 
 
 # What came back
@@ -202,18 +193,18 @@ def _instant(thing: Thing) -> tuple[str, str]:
 
 
 def stats(node: Node) -> Stats:
-    """Distinct objects by collection and type, and per day what was imported, quarantined, released and received."""
+    """Objects by collection and type, and per day what was imported, quarantined, released and received."""
     days: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sources = [source for source in node.db.sources() if source.area == AREA.name]
     for source in sources:
         days[source.at[:10]] += Counter(imported=source.count, quarantined=source.quarantined)
     for word, side in (("released", node.side), ("received", node.other_side)):
         for fact in side.releases:
-            if _stands(node, fact):
+            if fact.area == AREA.name:
                 days[fact.at[:10]] += Counter({word: fact.records})
     totals = sum(days.values(), Counter[str]())
     return Stats(
-        {shelf: dict(Counter(item.thing.type for item in items(node, shelf)).most_common()) for shelf in SHELVES},
+        {kind: dict(Counter(item.thing.type for item in items(node, kind)).most_common()) for kind in KINDS},
         len(sources),
         totals["quarantined"],
         totals["released"],
