@@ -9,6 +9,8 @@ Source: STIX 2.1, 9.
 import hashlib
 import re
 
+import msgspec
+
 LONGEST = 65_536  # characters of any pattern
 LONGEST_PARSED = 16_384  # characters of one that the parser must look at: it takes some 5 microseconds for each
 DEEPEST = 32  # brackets within one another
@@ -26,8 +28,18 @@ _OBSERVATION = rf"\[ ?{_COMPARISON}(?: (?:AND|OR) {_COMPARISON})*+ ?\]"
 _SIMPLE = re.compile(rf"{_OBSERVATION}(?: (?:AND|OR|FOLLOWEDBY) {_OBSERVATION})*+").fullmatch
 
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*+'?", re.DOTALL)
+_COMPARED = re.compile(rf"(?P<type>[a-z][a-z0-9-]*+):(?P<path>[^ =!]++) ?(?P<operator>!?=) ?(?P<literal>{_LITERAL})")
+_OPERATOR = re.compile(r"AND|OR|FOLLOWEDBY")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _UNKNOWN = ""
 _found: dict[bytes, str | None] = {}
+
+
+class Comparisons(msgspec.Struct, frozen=True):
+    """What a plain pattern compares: (type, path, value) each, and by which operators they are joined."""
+
+    found: tuple[tuple[str, str, str], ...]
+    joined: frozenset[str]
 
 
 def fault(text: str, version: str = "2.1") -> str | None:
@@ -83,3 +95,22 @@ def _parsed(text: str, version: str) -> str | None:
         return None
     place = re.search(r"line (\d+):(\d+)", str(errors[0]))
     return f"the pattern breaks the language at {place[0]}" if place else "the pattern breaks the language"
+
+
+def comparisons(text: str) -> Comparisons | None:
+    """What a pattern of the common forms compares, in order; None for any other pattern, and for one with `!=`.
+
+    `joined` holds the operators between them, of both kinds: within an observation and between observations.
+    """
+    if len(text) > LONGEST or not is_simple(text):
+        return None
+    found, joined, at = [], set(), 0
+    for match in _COMPARED.finditer(text):
+        joined.update(_OPERATOR.findall(text[at : match.start()]))
+        at = match.end()
+        if match["operator"] != "=":
+            return None
+        literal = match["literal"]
+        value = _ESCAPED.sub(r"\1", literal[1:-1]) if literal.startswith("'") else literal
+        found.append((match["type"], match["path"].replace("'", ""), value))
+    return Comparisons(tuple(found), frozenset(joined))
