@@ -14,6 +14,7 @@ import msgspec
 LONGEST = 65_536  # characters of any pattern
 LONGEST_PARSED = 16_384  # characters of one that the parser must look at: it takes some 5 microseconds for each
 DEEPEST = 32  # brackets within one another
+MOST = 400  # operators and steps of paths in one that is parsed: the parser goes a frame deeper for each
 REMEMBERED = 16_384  # outcomes of the parser
 
 _HASH = "|".join(
@@ -28,6 +29,7 @@ _OBSERVATION = rf"\[ ?{_COMPARISON}(?: (?:AND|OR) {_COMPARISON})*+ ?\]"
 _SIMPLE = re.compile(rf"{_OBSERVATION}(?: (?:AND|OR|FOLLOWEDBY) {_OBSERVATION})*+").fullmatch
 
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*+'?", re.DOTALL)
+_STEPS = re.compile(r"[.\[]|\b(?:AND|OR|FOLLOWEDBY)\b")
 _COMPARED = re.compile(rf"(?P<type>[a-z][a-z0-9-]*+):(?P<path>[^ =!]++) ?(?P<operator>!?=) ?(?P<literal>{_LITERAL})")
 _OPERATOR = re.compile(r"AND|OR|FOLLOWEDBY")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -42,12 +44,10 @@ class Comparisons(msgspec.Struct, frozen=True):
     joined: frozenset[str]
 
 
-def fault(text: str, version: str = "2.1") -> str | None:
+def fault(text: str) -> str | None:
     """Why the text is not a pattern, in words that quote nothing of it; None if it is one.
 
-    Args:
-        text: the pattern, whole.
-        version: of the language: 2.1, or 2.0, whose START and STOP are written otherwise.
+    Each limit is one of the text alone, so that two nodes decide alike.
     """
     if len(text) > LONGEST:
         return f"the pattern has {len(text)} characters, at most {LONGEST} are taken"
@@ -55,12 +55,15 @@ def fault(text: str, version: str = "2.1") -> str | None:
         return None
     if len(text) > LONGEST_PARSED:
         return f"the pattern has {len(text)} characters, at most {LONGEST_PARSED} are taken of one that is not plain"
-    if _depth(text) > DEEPEST:
+    bare = _STRING.sub("", text)
+    if _depth(bare) > DEEPEST:
         return f"the pattern nests deeper than {DEEPEST} levels"
-    key = hashlib.sha256(f"{version}\n{text}".encode()).digest()
+    if len(_STEPS.findall(bare)) > MOST:
+        return f"the pattern has more than {MOST} operators and steps"
+    key = hashlib.sha256(text.encode()).digest()
     found = _found.get(key, _UNKNOWN)
     if found == _UNKNOWN:
-        found = _parsed(text, version)
+        found = _parsed(text)
         if len(_found) >= REMEMBERED:
             _found.clear()
         _found[key] = found
@@ -72,10 +75,10 @@ def is_simple(text: str) -> bool:
     return _SIMPLE(text) is not None
 
 
-def _depth(text: str) -> int:
-    """How deep brackets stand within one another outside strings."""
+def _depth(bare: str) -> int:
+    """How deep brackets stand within one another, strings being taken out."""
     deepest = depth = 0
-    for char in _STRING.sub("", text):
+    for char in bare:
         if char in "([":
             depth += 1
             deepest = max(deepest, depth)
@@ -84,11 +87,11 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _parsed(text: str, version: str) -> str | None:
+def _parsed(text: str) -> str | None:
     from stix2patterns.validator import run_validator  # noqa: PLC0415 - a tenth of a second that few imports need
 
     try:
-        errors = run_validator(text, version)
+        errors = run_validator(text, "2.1")
     except Exception as fault:  # noqa: BLE001 - whatever a parser does over foreign text, one object is refused for it
         return f"the pattern cannot be parsed ({type(fault).__name__})"
     if not errors:
