@@ -209,7 +209,7 @@ def test_what_a_deprecated_container_holds_is_held_to_its_type(item: dict[str, A
     ],
 )
 def test_a_marking_is_neither_versioned_nor_its_own_nor_another_tlp(changes: dict[str, Any], reason: str) -> None:
-    sound = {"type": "marking-definition", "spec_version": "2.1", "id": MARK, "created": WHEN}
+    sound: dict[str, Any] = {"type": "marking-definition", "spec_version": "2.1", "id": MARK, "created": WHEN}
     sound |= {"definition_type": "statement", "definition": {"statement": "s"}}
     assert stix.check(as_bytes(sound)) is None
     broken = {key: item for key, item in (sound | changes).items() if item is not None}
