@@ -207,3 +207,18 @@ def at(value: Any, selector: str) -> Any:
     for step in granular.path_of(selector) or ():
         value = value[step]
     return value
+
+
+@settings(deadline=None)  # the first example compiles schemas
+@given(st.integers(1, 6), st.data())
+def test_a_selected_item_is_selected_wherever_it_comes_to_stand(count: int, data: st.DataObject) -> None:
+    chosen = st.sets(st.integers(0, count - 1), min_size=1)
+    out, kept = data.draw(chosen), data.draw(chosen)
+    labels = [f"label {number}" for number in range(count)]
+    entries = [marks(*(f"labels.[{n}]" for n in sorted(some)), ref=ref) for some, ref in ((out, OUT), (kept, IN))]
+    found = redacted(indicator(labels=labels, granular_markings=entries))
+    assert found is not None
+    after = found[0]
+    assert after.get("labels", []) == [labels[n] for n in range(count) if n not in out]
+    chosen_after = [at(after, s) for entry in after.get("granular_markings", []) for s in entry["selectors"]]
+    assert chosen_after == [labels[n] for n in sorted(kept - out)]

@@ -235,6 +235,8 @@ ODD: dict[str, bytes] = {
     "long selector": as_bytes(indicator(2, **granular("a" + ".a" * 1_000_000))),
     "long id": as_bytes(indicator(2, id="indicator--" + "1" * 1_000_000)),
     "long type": as_bytes(indicator(2, type="a" * 1_000_000)),
+    "long type in an id": as_bytes(indicator(2, type="a" * 1_000_000, id=identifier("a" * 1_000_000))),
+    "long key twice": as_bytes(indicator(2))[:-1] + b',"x":{"' + b"a" * 100_000 + b'":1,"' + b"a" * 100_000 + b'":1}}',
     "huge number": as_bytes(indicator(2, confidence=10**39)),
     "pattern of null": as_bytes(indicator(2, pattern=["a"])),
 }
