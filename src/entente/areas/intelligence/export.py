@@ -5,12 +5,13 @@ counts it (that is the command's affair).
 """
 
 import hashlib
-import json
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+
+from entente.strict import parse_foreign
 
 Object = dict[str, Any]
 
@@ -53,8 +54,8 @@ def bundle(records: Iterable[Exported]) -> Iterator[bytes]:
 
 
 def opened(record: Exported) -> Object:
-    """The record's object, parsed; its bytes were validated when they came."""
-    found: Object = json.loads(record.data)
+    """The record's object, parsed."""
+    found: Object = parse_foreign(record.data, place="record")
     return found
 
 

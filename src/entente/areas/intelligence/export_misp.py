@@ -30,7 +30,7 @@ TLP = {  # marking definitions of TLP 1.0 (in the standard) and 2.0 (its extensi
     "e828b379-4e03-4974-9ac4-e53a884c97c1": "tlp:red",
 }
 STRICTEST = ("tlp:red", "tlp:amber+strict", "tlp:amber", "tlp:green", "tlp:clear", "tlp:white")
-_FORBIDDEN_AT = 200  # characters of a comment
+_LONGEST_NAME = 200  # characters of an object's name in a comment
 
 
 class _Form(msgspec.Struct, frozen=True):
@@ -284,7 +284,7 @@ def _tags(value: Object) -> list[str]:
 
 def _comment(value: Object, line: str) -> str:
     name = value.get("name") if value["type"] not in schema.observables() else None
-    return f"{line}; {name}"[:_FORBIDDEN_AT] if isinstance(name, str) and name else line
+    return f"{line}; {name[:_LONGEST_NAME]}" if isinstance(name, str) and name else line
 
 
 def _seconds(value: Object) -> str:
