@@ -1,7 +1,7 @@
 """Fifty readers and five writers for a minute: how long each answer took, and what was no answer.
 
 Every client is a thread with one kept connection. A reader pages through the collection and begins anew, without a
-pause; a writer posts new indicators and pauses.
+pause; a writer posts 100 new indicators and waits half a second.
 """
 
 import json
@@ -40,8 +40,7 @@ class Spent(msgspec.Struct):
 def run(sides: Mapping[str, Opener], bodies: Mapping[str, Sequence[bytes]]) -> Iterator[Result]:
     """One server after the other; each first takes in its bodies. `value` is ours, every other name a rival."""
     found = {name: _one(opened, bodies[name]) for name, opened in sides.items()}
-    posts = f"{WRITERS} writers ({NEW} objects, then {PAUSE_S} s)"
-    case = f"{READERS} readers (limit {LIMIT}) and {posts} for {SECONDS:.0f} s"
+    case = f"{READERS} readers, {WRITERS} writers, {SECONDS:.0f} s"
     for what, unit, measure in MEASURES:
         each = {name: measure(spent) for name, spent in found.items()}
         if len(each) == 1:
