@@ -1,12 +1,20 @@
 """The only file that knows every area: which formats are read here, and by whom."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from entente.areas.documents import AREA as DOCUMENTS
 from entente.areas.intelligence import AREA as INTELLIGENCE
 from entente.node.sandbox import child_command, run_child, validate_in_child
 from entente.treaty.area import Area
 from entente.treaty.record import Data, Record
+
+if TYPE_CHECKING:
+    import click
+    from starlette.applications import Starlette
+
+    from entente.terminal import Opened
+    from entente.web.door import Door
 
 AREAS: dict[str, Area] = {area.name: area for area in (INTELLIGENCE, DOCUMENTS)}
 
@@ -19,6 +27,25 @@ def area_of(form: str) -> Area | None:
 def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
     """For each release the records of its bodies, all validated in one child process; or why it is refused."""
     return validate_in_child(child_command(form), releases)
+
+
+def web(door: "Door") -> "Starlette":
+    """What this node serves its own persons and their tools."""
+    from starlette.applications import Starlette  # noqa: PLC0415 - a quarter of a second that no other verb should pay
+    from starlette.routing import Mount  # noqa: PLC0415
+
+    from entente.areas.intelligence.taxii_server import TaxiiServer  # noqa: PLC0415
+
+    made = Starlette(routes=[Mount("/taxii2", TaxiiServer(door).application())])
+    made.router.redirect_slashes = False
+    return made
+
+
+def groups(opened: "Opened") -> "tuple[click.Group, ...]":
+    """The commands that areas have of their own; `opened` opens a node for them."""
+    from entente.areas.intelligence.commands import group as intelligence  # noqa: PLC0415 - no child needs a terminal
+
+    return (intelligence(opened),)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line: every verb of a node, with --json for scripts."""
 
+from entente.app import groups
 from entente.commands import (
     accounts,
     acts,
@@ -13,7 +14,7 @@ from entente.commands import (
     setting_up,
     statements,
 )
-from entente.commands.frame import main
+from entente.commands.frame import main, opened
 
 VERBS = (
     setting_up,
@@ -28,6 +29,8 @@ VERBS = (
     accounts,
     questions,
 )
+for _group in groups(opened):
+    main.add_command(_group)
 __all__ = ["VERBS", "main"]
 
 if __name__ == "__main__":

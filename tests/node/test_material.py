@@ -161,7 +161,7 @@ def test_one_release_cannot_hold_what_two_scales_mark(pair: Pair) -> None:
 
 
 def test_view_db_can_be_thrown_away_and_is_there_again(pair: Pair) -> None:
-    """Own imports and releases, and those received, are listed and read as before; what the file held is not needed for it."""
+    """Own imports and releases, and those received, are listed and read as before, without what the file held."""
     one, two = sent(pair, pair.a), sent(pair, pair.b)
     before = {place: pair.b.view.things(place) for place in (one, two, *(row.id for row in pair.b.db.sources()))}
     assert all(before.values())

@@ -4,9 +4,7 @@ Exit codes: 0 ok, 1 refused, 2 usage, 3 verification failed, 4 partner unreachab
 prompt, never from arguments.
 """
 
-import json
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,12 +19,29 @@ from entente.keys import SoftSigner
 from entente.node.node import Node
 from entente.place import last_demo
 from entente.strict import read_own
+from entente.terminal import FILE, FOLDER, aligned, columns, finding_line, many, node_verb, show
 from entente.treaty.marking import Marking, marking_line
-from entente.treaty.request import Finding
 
 F = TypeVar("F", bound=Callable[..., Any])
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+__all__ = [
+    "FILE",
+    "FOLDER",
+    "Verbs",
+    "aligned",
+    "body_lines",
+    "columns",
+    "default_node",
+    "finding_line",
+    "main",
+    "many",
+    "node_verb",
+    "opened",
+    "password_files",
+    "password_of",
+    "show",
+    "sign_as",
+    "signers_of",
+]
 
 
 def default_node() -> Path:
@@ -34,14 +49,6 @@ def default_node() -> Path:
     demo = last_demo()
     first = next(iter(read_own((demo / "demo.json").read_bytes(), dict[str, dict[str, Any]]).values()))
     return Path(first["dir"])
-
-
-def node_verb(verb: F) -> F:
-    """Give a command --node and --json."""
-    verb = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(verb)
-    return click.option(
-        "--node", "folder", type=FOLDER, help="The node's folder. Default: the last demo's first party."
-    )(verb)
 
 
 def password_files(verb: F) -> F:
@@ -66,11 +73,6 @@ def opened(folder: Path | None) -> Iterator[Node]:
         node.close()
 
 
-def show(as_json: bool, value: object, text: str) -> None:  # noqa: FBT001 - a flag of the command line
-    """Print the result in the form asked for."""
-    click.echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False, sort_keys=True) if as_json else text)
-
-
 def password_of(handle: str, path: Path | None) -> bytes:
     """A person's password, from a file or typed unseen."""
     if path is not None:
@@ -85,37 +87,6 @@ def signers_of(node: Node, handles: Sequence[str], passwords: Sequence[Path]) ->
         (handle, node.person_signer(handle, password_of(handle, path)))
         for handle, path in zip(handles, files, strict=False)
     ]
-
-
-def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
-    """The rows as lines with aligned columns, as a terminal draws them; a column that is empty throughout is gone."""
-    return "\n".join(aligned(rows, indent))
-
-
-def aligned(rows: Iterable[Sequence[object]], indent: str = "") -> list[str]:
-    """The same, a line for each row."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    return [
-        indent
-        + "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True) if width
-        ).rstrip()
-        for row in cells
-    ]
-
-
-def _width(text: str) -> int:
-    """How many places a terminal gives to a text: two to a wide letter, none to what colours it or joins another."""
-    plain = click.unstyle(text)
-    return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in plain
-    )
-
-
-def many(count: int, thing: str) -> str:
-    """`1 object`, `2 objects`."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def body_lines(body: Mapping[str, Any]) -> str:
@@ -156,10 +127,3 @@ class Verbs(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Carry out an agreement: share exactly what it allows, prove what was shared, count what is owed."""
-
-
-def finding_line(finding: Finding) -> str:
-    """One rule's answer as a line of text."""
-    mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-    where = f"Art. {finding.article:8s}" if finding.article else "no article in [rules]:"
-    return f"  {mark} {finding.rule:16s} {where} {finding.observed}"

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, FOLDER, finding_line, main, many, node_verb, opened, password_of, show
+from entente.commands.frame import FILE, FOLDER, main, many, node_verb, opened, password_of, show
 from entente.node.import_ import file_data
 from entente.node.propose import Wish
 from entente.node.served import FolderTree
-
-MOST = 12  # of what stays is printed; the rest on request
+from entente.terminal import told_import, told_proposal
 
 
 @main.command("import")
@@ -22,10 +21,7 @@ def import_(path: Path, area: str, form: str, map_id: str, folder: Path | None, 
     """Take in a file of an area's format; bad objects are quarantined alone."""
     with opened(folder) as node:
         done = node.import_file(area, file_data(path), place=path.name, map_id=map_id, form=form)
-    bad = [{"place": item.place, "reason": item.reason} for item in done.quarantined]
-    lines = [f"import {done.source}: {done.records:,} valid, {len(bad):,} quarantined"]
-    lines += [f"  quarantined {item['place']}: {item['reason']}" for item in bad]
-    show(as_json, {"quarantined": bad, "records": done.records, "source": done.source}, "\n".join(lines))
+    show(as_json, *told_import(done))
 
 
 @main.command()
@@ -55,17 +51,7 @@ def propose(
     wish = Wish(author, article, view, retain_days=retain_days, copies=copies, parents=parents, standing=standing)
     with opened(folder) as node:
         made = node.propose(source, wish)
-        refused = [{"article": w.article, "id": w.id, "reason": w.reason, "rule": w.rule} for _, w in made.refused]
-    lines = [
-        f"draft {made.rid}",
-        f"{made.state}: {many(made.kept, 'object')}, {made.bytes:,} bytes; {len(refused):,} stay",
-    ]
-    lines += [f"  stays: {item['id']}: {item['reason']} (Art. {item['article']})" for item in refused[:MOST]]
-    lines += [f"  … and {len(refused) - MOST:,} more (`entente why {made.rid[:16]} --all`)"] if refused[MOST:] else []
-    lines += [finding_line(f) for f in (*made.decision.refusals, *made.gate.refusals)]
-    if made.mentions:
-        lines.append(f"{made.mentions:,} of them mention a withheld object in prose")
-    show(as_json, {"kept": made.kept, "refused": refused, "rid": made.rid, "state": made.state}, "\n".join(lines))
+    show(as_json, *told_proposal(made))
 
 
 @main.command()

@@ -4,16 +4,20 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
-from entente.app import AREAS, validate
+from entente.app import AREAS, validate, web
 from entente.commands.frame import FILE, default_node, main, node_verb, opened, show
 from entente.node import pair as pairing
 from entente.node import setup
 from entente.node.node import Node
 from entente.node.worker import Worker
 from entente.node.worker import serve as serve_node
+
+if TYPE_CHECKING:
+    from entente.web.listener import WebListener
 
 
 @main.group()
@@ -49,9 +53,12 @@ def pair_accept(path: Path, tree: str, folder: Path | None, *, as_json: bool) ->
 
 @main.command()
 @click.option("--listen", default="", help="HOST:PORT for the partner alone. Default: `listen` in node.json.")
+@click.option(
+    "--web", "web_at", default="", help="Loopback HOST:PORT for your own persons' tools. Default: node.json's."
+)
 @click.option("--poll-seconds", type=float, help="Seconds between two looks at the partner. Default: node.json's.")
 @node_verb
-def serve(listen: str, poll_seconds: float | None, folder: Path | None, *, as_json: bool) -> None:
+def serve(listen: str, web_at: str, poll_seconds: float | None, folder: Path | None, *, as_json: bool) -> None:
     """Serve the partner over mutual TLS and work on what it publishes, until Ctrl-C. Other verbs work meanwhile."""
     place = folder or default_node()
     settings = setup.read_settings(place)
@@ -68,8 +75,26 @@ def serve(listen: str, poll_seconds: float | None, folder: Path | None, *, as_js
         every_s=poll_seconds if poll_seconds is not None else settings.poll_seconds,
         stop=stop,
     )
-    serve_node(worker, listen or settings.listen, lambda text: click.echo(text, err=as_json))
+    at = web_at or settings.web
+    serve_node(
+        worker,
+        listen or settings.listen,
+        lambda text: click.echo(text, err=as_json),
+        (lambda node: _door(worker, node, at)) if at else None,
+    )
     show(as_json, worker.state, "stopped")
+
+
+def _door(worker: Worker, node: Node, listen: str) -> "WebListener":
+    from entente.web.door import Door  # noqa: PLC0415 - a quarter of a second that no other verb should pay
+    from entente.web.listener import WebListener  # noqa: PLC0415
+
+    door = Door(worker.folder, node, worker.using)
+    try:
+        return WebListener(web(door), listen, door.close)
+    except BaseException:
+        door.close()
+        raise
 
 
 @main.command()

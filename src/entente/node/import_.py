@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 
 from entente.crossing.seal import seal
-from entente.errors import UsageError
+from entente.errors import FormatError, UsageError
 from entente.node.held import PACK
 from entente.node.ledger import Ledger
 from entente.node.shelves import OWN, bring_back, import_holding, shelf
 from entente.store.node_db import SourceRow
-from entente.strict import canonical, read_own
+from entente.strict import canonical, parse_foreign, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import Mapper, MarkingMap
-from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces
+from entente.treaty.record import LONG, Data, Long, Record, Rejected, pieces, whole
 
 Validate = Callable[[str, list[list[Data]]], list[list[Record] | str]]
 
@@ -30,6 +30,9 @@ class Imported(msgspec.Struct, frozen=True):
     source: str
     records: int
     quarantined: tuple[Rejected, ...]
+
+
+Along = Callable[[Imported], None]
 
 
 def file_data(path: Path) -> Data:
@@ -47,7 +50,15 @@ def _read(path: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 def import_file(
-    node: Ledger, area: Area, form: str, data: Data, *, place: str, map_id: str, validate: Validate
+    node: Ledger,
+    area: Area,
+    form: str,
+    data: Data,
+    *,
+    place: str,
+    map_id: str,
+    validate: Validate,
+    along: Along = lambda _: None,
 ) -> Imported:
     """The file's objects can be proposed; the exact file rests encrypted, and importing it again changes nothing.
 
@@ -59,6 +70,7 @@ def import_file(
         place: names it in errors.
         map_id: the marking map that its foreign markings will be read by; "" for none.
         validate: reads records in a child process, for an area that opens foreign formats.
+        along: what it writes into node.db is committed with the import, or neither is.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
     mapper = mapper_of(node, map_id)
@@ -69,9 +81,12 @@ def import_file(
     for piece in pieces(data):
         digest.update(piece)
     source = digest.hexdigest()[:16]
+    done = Imported(source, len(records), tuple(rejected))
     if node.db.source(source) is not None:
         bring_back(node, shelf(area.name, OWN), source)
-        return Imported(source, len(records), tuple(rejected))
+        with node.db.transaction():
+            along(done)
+        return done
     node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
     dek = node.keys.key(PACK + source) or b""
     blob = node.blobs.write(lambda write: seal(pieces(data), dek, write))
@@ -83,22 +98,31 @@ def import_file(
             node.db.journal(row.at, "quarantine", source, canonical({"sha256": bad.sha256}))
         for parent in sorted({rid for record in records for rid in record.parents}):
             node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
-    return Imported(source, len(records), tuple(rejected))
+        along(done)
+    return done
 
 
 def _without_contradictions(
     node: Ledger, shelf: str, records: list[Record], rejected: list[Rejected]
 ) -> tuple[list[Record], list[Rejected]]:
-    """The records but for those of which the same id and version stands on the shelf with other bytes."""
+    """The records but for those of which the same id and version stands on the shelf and says something else."""
     kept, bad = [], list(rejected)
     for record in records:
         twin = node.view.twin(shelf, record.id, record.order)
-        if twin is None or twin[2] == record.sha256:
+        if twin is None or twin[2] == record.sha256 or _same_json(node.view.body(twin[0], twin[1]), record.data):
             kept.append(record)
         else:
-            reason = f"same id and version as an earlier object, other bytes: {twin[2]} kept, {record.sha256} not"
+            reason = f"same id and version as an earlier object, other content: {twin[2]} kept, {record.sha256} not"
             bad.append(Rejected(record.data, record.id, reason))
     return kept, bad
+
+
+def _same_json(first: bytes, second: Data) -> bool:
+    """Whether two texts say the same in JSON: tools write an object anew, with other spaces and in another order."""
+    try:
+        return bool(parse_foreign(first) == parse_foreign(whole(second)))
+    except FormatError:
+        return False
 
 
 def opened(
@@ -121,6 +145,11 @@ def opened(
 
 def read_map(node: Ledger, map_id: str) -> MarkingMap:
     """A signed marking map; UsageError if this node does not hold it."""
+    if not map_id:
+        raise UsageError(
+            "this was taken in without a marking map, so nothing of it can cross",
+            remedy="Take it in again with --map: the same bytes under a map are an import of their own.",
+        )
     found = node.db.get_map(map_id)
     if found is None:
         raise UsageError(f"no marking map {map_id[:16]} is held here", remedy="Sign one: `entente map FILE`.")

@@ -7,7 +7,7 @@ from entente.errors import FormatError, RefusedError
 from entente.keys import Signer, digest, verify
 from entente.node.ledger import Ledger
 from entente.register.entry import Sig
-from entente.strict import canonical, encode
+from entente.strict import canonical, encode, read_own
 from entente.treaty.marking import MarkingMap
 
 
@@ -52,3 +52,14 @@ def sign_map(node: Ledger, found: MarkingMap, persons: list[tuple[str, Signer]])
         node.db.put_map(name, data, canonical([msgspec.to_builtins(sig) for sig in sigs]))
         node.db.journal(node.now(), "map", name, canonical({"by": [sig.by for sig in sigs]}))
     return name
+
+
+def latest_map(node: Ledger, area: str) -> str:
+    """The id of the marking map of an area that was signed last under the agreement in force; "" if there is none."""
+    for name, _ in reversed(node.db.journal_lines("map")):
+        found = node.db.get_map(name)
+        if found is not None:
+            one = read_own(found[0], MarkingMap)
+            if one.area == area and one.agreement == node.law.hash:
+                return name
+    return ""

@@ -92,6 +92,8 @@ class Node(Ledger):
         destroy.settle(self)
         if self.trees and not self.view.built:
             self.rebuild()
+        if self.trees and self.frozen:
+            shelves.drop_strays(self)
         shelves.settle(self)
         shelves.project(self)
 
@@ -120,15 +122,27 @@ class Node(Ledger):
         """The marking map is held here, signed; returns its id."""
         return map.sign_map(self, found, list(persons))
 
-    def import_file(self, area: str, data: Data, *, place: str, map_id: str, form: str = "") -> import_.Imported:
-        """The file's objects can be proposed; `form` is its format, the area's first by default."""
+    def import_file(
+        self,
+        area: str,
+        data: Data,
+        *,
+        place: str,
+        map_id: str,
+        form: str = "",
+        along: import_.Along = lambda _: None,
+    ) -> import_.Imported:
+        """The file's objects can be proposed; `form` is its format, the area's first by default.
+
+        What `along` writes into node.db is committed with it.
+        """
         if area not in self.areas:
             raise UsageError(f"area {area} is not built here", remedy=f"Built: {', '.join(self.areas)}.")
         found = self.areas[area]
         if form and form not in found.formats:
             raise UsageError(f"{area} has no format {form}", remedy=f"Its formats: {', '.join(found.formats)}.")
         return import_.import_file(
-            self, found, form or found.formats[0], data, place=place, map_id=map_id, validate=self.validate
+            self, found, form or found.formats[0], data, place=place, map_id=map_id, validate=self.validate, along=along
         )
 
     def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:

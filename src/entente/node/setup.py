@@ -37,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True):
     """A node's settings, from its node.json.
 
     Which party it is; what the pairing file said of the partner; where this node listens for the partner (HOST:PORT,
-    empty: nowhere), and how many seconds pass between two looks at the partner's tree.
+    empty: nowhere) and for its own persons and their tools (`web`, on loopback); and how many seconds pass between two
+    looks at the partner's tree.
     """
 
     party: str
@@ -47,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
     partner_tls_key: str = ""
     listen: str = ""
     poll_seconds: float = 30.0
+    web: str = ""
     accreditation: str = ""
     dispatch_slot_minutes: int = 15
 

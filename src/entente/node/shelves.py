@@ -97,6 +97,15 @@ def apply_changes(node: Ledger) -> None:
             node.view.take_down(change.down)
 
 
+def drop_strays(node: Ledger) -> None:
+    """In a view.db that is newer than a node.db that was restored, nothing is held that node.db does not know of."""
+    known = {row.id for row in node.db.sources()} | {row.rid for row in node.db.drafts()}
+    known |= node.side.by_rid.keys() | node.other_side.by_rid.keys()
+    for place in node.view.places():
+        if place not in known:
+            node.view.forget(place)
+
+
 def project(node: Ledger) -> None:
     """view.db knows this party's persons as its register does: who is revoked has no area any more."""
     if not node.trees:

@@ -94,3 +94,14 @@ def granted(node: Ledger) -> list[Granted]:
                 )
             )  # fmt: skip
     return rows
+
+
+def usable(node: Ledger, area: str, form: str) -> list[Granted]:
+    """Our live standing approvals for a format of an area that still have something left today."""
+    return [
+        one
+        for one in granted(node)
+        if (one.party, one.state, one.area, one.format) == (node.party, "live", area, form)
+        and one.used_count < one.count
+        and one.used_bytes < one.bytes
+    ]

@@ -8,11 +8,11 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -31,6 +31,7 @@ LONGEST_S = 900.0
 DOUBLINGS = 10
 NEWS_S = 1.0  # after news there is soon more: keys follow cosignatures, answers follow keys
 LOOK_S = 0.05
+GUEST_S = 60.0
 HOLD_S = 0.5  # who has the node gets something done, however many stand in line
 _FAULTS = (EntenteError, OSError)  # a full disk among them: it ends no worker
 
@@ -41,6 +42,7 @@ class State(msgspec.Struct):
     pid: int
     doing: str = "starting"
     listening: str = ""
+    web: str = ""
     since: str = ""
     last_contact: str = ""
     failures: int = 0
@@ -81,6 +83,10 @@ class Worker:
         self._tree: Reader | None = None
         self._unsure = False  # whether what the node has in memory may not be what its stores say
         self._chance = random.Random()  # noqa: S311 - spreads polls in time, no secret
+        self._held = threading.Lock()  # by whichever thread of this process works on the node
+        self._guests = 0  # threads that wait for it, or have it; each changes it under `_counted`
+        self._counted = threading.Lock()
+        self._news = threading.Event()
 
     def is_partner_leaf(self, key: str) -> bool:
         """Whether a TLS leaf key is the partner's, as the node last knew; also while another process has the node."""
@@ -96,11 +102,42 @@ class Worker:
                 self._show("another process has the node")
         return self._node
 
+    @contextmanager
+    def using(self, *, news: bool = False) -> Iterator[Node]:
+        """The node, for another thread of this process; the rounds wait meanwhile, but never for long.
+
+        Args: `news`: a round follows at once, because something may be due.
+        Raises: BusyError if this process is about to end, or if another keeps the node for long.
+        """
+        with self._counted:
+            self._guests += 1
+        try:
+            if not self._held.acquire(timeout=GUEST_S):
+                raise BusyError("the node is at work", place=str(self.folder), remedy="Try again in a moment.")
+            try:
+                node = self.open()
+                if node is None:
+                    raise BusyError("this process ends", place=str(self.folder), remedy="Try again in a moment.")
+                yield node
+            finally:
+                self._held.release()
+        finally:
+            with self._counted:
+                self._guests -= 1
+            if news:
+                self._news.set()
+
     def run(self) -> None:
         """Round after round; returns once `stop` is set and the node is closed."""
         try:
             while not self.stop.is_set():
-                self._rest(self._round())
+                patience = time.monotonic() + HOLD_S
+                while self._guests and not self.stop.is_set() and time.monotonic() < patience:
+                    time.sleep(LOOK_S / 10)
+                self._news.clear()
+                with self._held:
+                    pause_s = self._round()
+                self._rest(pause_s)
         finally:
             self.close()
             self._show("stopped")
@@ -174,7 +211,7 @@ class Worker:
 
     def _interrupted(self) -> bool:
         due = time.monotonic() - self._opened_s >= HOLD_S
-        return self.stop.is_set() or (due and self._wanted())
+        return self.stop.is_set() or (due and (self._guests > 0 or self._wanted()))
 
     def _wanted(self) -> bool:
         with suppress(OSError):
@@ -187,14 +224,18 @@ class Worker:
         left = pause_s
         while not self.stop.is_set():
             if self._wanted():
-                try:
-                    self.close()
-                except _FAULTS as fault:  # what is left to write is written, and the node given, once there is room
-                    self._failed(fault)
-            if left <= 0:
+                self._give_way()
+            if left <= 0 or self._news.is_set():
                 return
             self.stop.wait(min(left, LOOK_S))
             left -= LOOK_S
+
+    def _give_way(self) -> None:
+        with self._held:
+            try:
+                self.close()
+            except _FAULTS as fault:  # what is left to write is written, and the node given, once there is room
+                self._failed(fault)
 
     def _show(self, doing: str) -> None:
         """The state is in its file, for `status` and for whoever watches this node."""
@@ -207,23 +248,44 @@ class Worker:
             draft.rename(self.folder / STATE)
 
 
-def serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
+class Door(Protocol):
+    """Another listener of this process, such as the one for this party's own persons."""
+
+    url: str
+
+    def start(self) -> None:
+        """It serves."""
+
+    def stop(self) -> None:
+        """It serves no more, and all that it had open is closed."""
+
+
+def serve(
+    worker: Worker, listen: str, say: Callable[[str], object], open_door: Callable[[Node], Door] | None = None
+) -> None:
     """The node is served to the partner and worked on until `worker.stop` is set; then all is closed, in order.
 
+    Args: `open_door`: makes another listener, which is served beside.
     Raises: UsageError (not paired, or nowhere to listen), StateError (the listener answered a stranger), BusyError
     (another process serves this node).
     """
     with sole_worker(worker.folder):
-        _serve(worker, listen, say)
+        _serve(worker, listen, say, open_door)
 
 
-def _serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
+def _serve(worker: Worker, listen: str, say: Callable[[str], object], open_door: Callable[[Node], Door] | None) -> None:
     from entente.node.serve_partner import Listener, split_address  # noqa: PLC0415 - a tenth of a second that no other verb should pay
 
     node = worker.open()
     if node is None:
         return
+    door = None
     try:
+        if open_door is not None:
+            door = open_door(node)
+            door.start()
+            worker.state.web = door.url
+            say(f"{node.party} serves its own persons and their tools at {door.url}")
         if listen:
             host, port = split_address(listen)
             worker.listener = Listener(
@@ -236,6 +298,8 @@ def _serve(worker: Worker, listen: str, say: Callable[[str], object]) -> None:
         worker.run()
     finally:
         try:
+            if door is not None:
+                door.stop()
             worker.close()
         finally:
             if worker.listener is not None:

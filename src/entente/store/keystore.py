@@ -86,6 +86,13 @@ class Keystore(Database):
         nonce = os.urandom(12)
         self.run(_put_key, name=name, locked=nonce + self._node_cipher().encrypt(nonce, secret, name.encode()))
 
+    def replace_key(self, name: str, secret: bytes) -> None:
+        """As `put_key`, but the last one under a name stands, and no other is in any file of this store."""
+        with self.transaction():
+            self.run(_drop_key, b_name=name)
+            self.put_key(name, secret)
+        self.wipe()
+
     def put_keys(self, secrets: Iterable[tuple[str, bytes]]) -> None:
         """Every record key of these (name, key) rests as `put_key` would have it, or none does."""
         with self.transaction():

@@ -12,10 +12,11 @@ from entente.errors import StateError, StoreError
 from entente.register.tiles import TILE_WIDTH, pack, segments, split
 from entente.store import tables as t
 from entente.store.act_rows import ActRows
+from entente.store.feed_rows import FeedRows
 from entente.store.sqlite import Row
 
-VERSION = 3
-GROWN_FROM = (2,)  # versions that lack tables of this one and differ by nothing else
+VERSION = 4
+GROWN_FROM = (2, 3)  # versions that lack tables of this one and differ by nothing else
 AHEAD = "ahead"  # the kind of note that tells up to where entries rest ahead of a register's head, and their root
 
 _add_log = insert(t.log).prefix_with("OR IGNORE")
@@ -54,6 +55,7 @@ _agreements = select(t.agreement.c.data)
 _put_draft = insert(t.draft)
 _get_draft = select(t.draft).where(t.draft.c.rid == bindparam("b_rid"))
 _drafts = select(t.draft).order_by(t.draft.c.at, literal(1))
+_drafts_of = select(t.draft).where(t.draft.c.source == bindparam("b_source")).order_by(t.draft.c.at, t.draft.c.rid)
 _drafts_named = (
     select(t.draft)
     .where(t.draft.c.rid >= bindparam("b_first"), t.draft.c.rid < bindparam("b_end"))
@@ -158,7 +160,7 @@ class NoteRow(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class NodeDb(ActRows):
+class NodeDb(ActRows, FeedRows):
     """The authoritative database of one node."""
 
     def __init__(self, path: Path) -> None:
@@ -307,6 +309,10 @@ class NodeDb(ActRows):
     def drafts(self) -> list[DraftRow]:
         """Every draft, oldest first."""
         return [_draft_row(row) for row in self.all(_drafts)]
+
+    def drafts_of(self, source: str) -> list[DraftRow]:
+        """Every draft drawn from an import, oldest first."""
+        return [_draft_row(row) for row in self.all(_drafts_of, b_source=source)]
 
     def drafts_named(self, start: str, most: int = 2) -> list[DraftRow]:
         """The first drafts whose id begins like this."""

@@ -1,4 +1,4 @@
-"""Pages of what is listed in view.db, for one reader: the clearance is part of the question, before anything is counted.
+"""Pages of what is listed in view.db, for one reader: the clearance is part of the question, before all counting.
 
 Reads are short and take no lock of the node. A page goes on where the last one ended, by stamp: an index finds the
 place, however far it is.

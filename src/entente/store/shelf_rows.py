@@ -6,8 +6,8 @@ given out before, whatever the clock says, so that who has read to a stamp misse
 becomes readable for more people is listed anew, with new stamps. One version of an id is listed once.
 """
 
-import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, insert, null, select, update
@@ -16,6 +16,7 @@ from entente.store import tables as t
 from entente.store.sqlite import Database, Row
 from entente.strict import read_own
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOBODY = 1 << 30  # the rank of what no clearance reads
 
 _thing = t.thing.c
@@ -68,6 +69,16 @@ _put_status = insert(t.status).prefix_with("OR REPLACE")
 _drop_status = delete(t.status).where(t.status.c.place == bindparam("b_place"))
 
 
+def stamp_of(moment: datetime) -> int:
+    """A time as a stamp: microseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def time_of(stamp: int) -> str:
+    """A stamp as the time it is: RFC 3339 with six digits of a second."""
+    return (_EPOCH + timedelta(microseconds=stamp)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 class Listing(msgspec.Struct, frozen=True):
     """A version that stands on a shelf: its order among the versions of its id, its stamp, and where its bytes are."""
 
@@ -93,7 +104,7 @@ class ShelfRows(Database):
 
     def next_stamps(self, count: int) -> range:
         """So many new stamps, each later than every one given out before."""
-        first = max(time.time_ns() // 1000, self.number("stamp") + 1)
+        first = max(stamp_of(datetime.now(UTC)), self.number("stamp") + 1)
         if count:
             self.set_number("stamp", first + count - 1)
         return range(first, first + count)

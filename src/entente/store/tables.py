@@ -138,6 +138,22 @@ erasure = Table(  # what is to be destroyed of a release, written before the fir
     Column("what", LargeBinary, nullable=False),
     Column("answer", LargeBinary, nullable=False),
 )
+feed = Table(  # a server of the nation's own that is read into quarantine; its secret is in keys.db
+    "feed",
+    node,
+    Column("name", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("auth", Text, nullable=False),
+    Column("ca", Text, nullable=False),
+    Column("map", Text, nullable=False),
+    Column("push", Integer, nullable=False),
+    Column("position", LargeBinary, nullable=False),
+    Column("objects", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("polled", Text, nullable=False),
+)
 
 START_BITS = 40
 
@@ -201,13 +217,16 @@ thing = Table(  # one object version as people, screens and TAXII clients see it
     Column("text", Text, nullable=False),  # what can be searched in it, where its bytes do not show that
     Column("data", LargeBinary, nullable=False),  # empty where it is long: it is read from its blob
 )
-thing_listed = Index("thing_listed", thing.c.shelf, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None))
+thing_listed = Index(
+    "thing_listed", thing.c.shelf, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None)
+)
 thing_type = Index(
     "thing_type", thing.c.shelf, thing.c.type, thing.c.stamp, thing.c.rank, sqlite_where=thing.c.stamp.is_not(None)
 )
 thing_version = Index(
     "thing_version", thing.c.shelf, thing.c.id, thing.c.order, sqlite_where=thing.c.shelf.is_not(None)
 )
+thing_sha = Index("thing_sha256", thing.c.sha256)
 mark = Table(  # numbers by name, such as the last stamp given out
     "mark",
     view,

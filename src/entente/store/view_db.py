@@ -32,6 +32,7 @@ _search = (
     .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
+_body = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number"))
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
 _unlisted = (
     select(t.thing.c.number, t.thing.c.id, t.thing.c.order, t.thing.c.rank)
@@ -43,8 +44,10 @@ _put_on = (
     .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
     .values(shelf=bindparam("b_shelf"))
 )
+_places_of = select(t.thing.c.place).where(t.thing.c.sha256 == bindparam("b_sha256"))
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
+_places = select(t.holding.c.place)
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
 _BUILT = 2  # the row beside the saved fold that says that all places are there
 _get_built = select(t.saved_fold.c.id).where(t.saved_fold.c.id == _BUILT)
@@ -178,6 +181,11 @@ class ViewDb(ShelfRows):
         """The exact bytes of the objects of a place, in order; empty where they are long (`node.held` reads those)."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
 
+    def body(self, place: str, number: int) -> bytes:
+        """The exact bytes of one object of a place; empty if there is none, or if it is long."""
+        row = self.one(_body, b_place=place, b_number=number)
+        return b"" if row is None else bytes(row[0])
+
     def each_body(self, place: str) -> Iterator[bytes]:
         """The same, one at a time; the file must stay open until the last."""
         for (data,) in self.each(_bodies, b_place=place):
@@ -191,9 +199,17 @@ class ViewDb(ShelfRows):
         like = "%" + "".join(f"\\{char}" if char in "\\%_" else char for char in words) + "%"
         return [(str(row[0]), Thing(*row[1:])) for row in self.all(_search, b_like=like, b_most=most)]
 
+    def places_of(self, sha256: str) -> list[str]:
+        """The imports and releases in which these very bytes are."""
+        return [str(row[0]) for row in self.all(_places_of, b_sha256=sha256)]
+
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""
         return {str(row[0]): (str(row[1]), str(row[2])) for row in self.all(_titles, b_place=place)}
+
+    def places(self) -> list[str]:
+        """Every place that something is held of."""
+        return [str(row[0]) for row in self.all(_places)]
 
     def holding(self, place: str) -> tuple[list[Marking], int] | None:
         """The markings and count of a place, or None if it is not held."""

@@ -1,4 +1,4 @@
-"""What the core knows of an area: its name, its formats and views, and four functions over bytes and records.
+"""What the core knows of an area: its name, its formats and views, and its functions over bytes and records.
 
 An area registers one `Area` as `AREA` in its package; only `app` knows all of them. Nothing here knows a format.
 """
@@ -22,6 +22,13 @@ class Split(Protocol):
         """
 
 
+class Redacted(msgspec.Struct, frozen=True):
+    """An object without what some of its markings kept back: its new bytes, and how many properties went."""
+
+    data: bytes
+    properties: int
+
+
 class Area(msgspec.Struct, frozen=True):
     """One area of cooperation, as the core calls it.
 
@@ -31,6 +38,8 @@ class Area(msgspec.Struct, frozen=True):
     that cross under a view, or None when the object cannot be shown so. `mention_pattern(records)` finds, in another
     object's bytes, prose that points at one of these (withheld) records; None when nothing could. `opens` names the
     formats in which `read` looks into foreign files (to sniff them, for text): their imports too are read in a child.
+    `redact(data, refs)`, for areas that have a view `granular`, gives the object without what granular markings with
+    these refs select, or None if no valid object would be left.
     """
 
     name: str
@@ -41,3 +50,4 @@ class Area(msgspec.Struct, frozen=True):
     view: Callable[[str, Data], Data | None]
     mention_pattern: Callable[[Iterable[Record]], re.Pattern[bytes] | None]
     opens: tuple[str, ...] = ()
+    redact: Callable[[Data, frozenset[str]], Redacted | None] | None = None

@@ -87,7 +87,8 @@ class Record(msgspec.Struct, frozen=True, dict=True):
     keys, never its own id); `markings` the foreign marking ids it bears and `author` who made it, which a marking map
     translates; `prose` the texts (such as addresses) by which running prose would point at this record. `parents`
     are the releases it derives from; `text` is what can be searched in it, for formats whose bytes do not show it.
-    `order` orders the versions of one id as text, equal for equal instants; `""` where it has no version.
+    `order` orders the versions of one id as text, equal for equal instants; `""` where it has no version. `granular`
+    are those of `markings` that only parts of the object bear.
     """
 
     data: Data
@@ -103,6 +104,7 @@ class Record(msgspec.Struct, frozen=True, dict=True):
     parents: tuple[str, ...] = ()
     text: str = ""
     order: str = ""
+    granular: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:

@@ -1,1 +1,1 @@
-"""How persons and their tools come in: sign-in, permits, and the listener. Areas build their pages and services on it."""
+"""How persons and their tools come in: sign-in, permits, the listener. Areas build pages and services on it."""

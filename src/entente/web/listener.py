@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,8 +25,11 @@ IDLE_S = 30
 class WebListener:
     """A running listener. `start` returns once it serves."""
 
-    def __init__(self, app: Starlette, listen: str) -> None:
-        """Raises: UsageError unless `listen` is HOST:PORT with a loopback address that is free."""
+    def __init__(self, app: Starlette, listen: str, closed: Callable[[], object]) -> None:
+        """`closed` is called once nothing is served any more.
+
+        Raises: UsageError unless `listen` is HOST:PORT with a loopback address that is free.
+        """
         host, port = split_address(listen)
         try:
             loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -37,6 +41,7 @@ class WebListener:
                 place=listen,
                 remedy="Listen on 127.0.0.1 and put a TLS proxy of the house before it.",
             )
+        self._closed = closed
         self._door = _bound(host, port)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._door.getsockname()[1]}"
         config = uvicorn.Config(
@@ -63,6 +68,7 @@ class WebListener:
         if self._thread.is_alive():
             self._thread.join()
         self._door.close()
+        self._closed()
 
     def _run(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._door]))

@@ -13,7 +13,7 @@ from entente.errors import RefusedError
 from entente.web.signin import SignIn, Visitor
 
 Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
-E = TypeVar("E", bound=Endpoint)
+E = TypeVar("E", bound=Callable[..., Awaitable[Response]])
 SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -25,7 +25,9 @@ class Permit(msgspec.Struct, frozen=True):
 
     def allows(self, visitor: Visitor) -> bool:
         """Whether this visitor may come in."""
-        return (not self.area or self.area in visitor.areas) and (not self.roles or bool({*self.roles} & {*visitor.roles}))
+        return (not self.area or self.area in visitor.areas) and (
+            not self.roles or bool({*self.roles} & {*visitor.roles})
+        )
 
 
 def permits(area: str = "", *, roles: Sequence[str] = ()) -> Callable[[E], E]:

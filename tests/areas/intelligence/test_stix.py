@@ -132,6 +132,7 @@ def test_record_says_what_the_core_screens() -> None:
         author=identifier("identity"),
         prose=("https://example.org/1",),
         order="2026-01-02T03:04:05",
+        granular=(identifier("marking-definition", 6),),
     )
     assert stix.split(bundle_of(data), place="f") == ([record], [])
 

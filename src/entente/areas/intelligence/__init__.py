@@ -1,7 +1,8 @@
 """The area of threat intelligence: STIX 2.1 objects cross one by one, byte for byte as they were received.
 
-`AREA` is all the core knows of it. `stix` takes a bundle apart (`bundle`), each object held to `schema` and `rules`;
-`redact` makes the views and finds prose that points at what is withheld.
+`AREA` is all the core knows of it. `stix` takes a bundle apart (`bundle`), each object held to `schema` and `rules`
+(with `patterns`, `granular` and `values`); `redact` makes the views and finds prose that points at what is withheld;
+`export`, `export_csv` and `export_misp` write records for others' tools.
 """
 
 from entente.areas.intelligence import redact, stix
@@ -15,4 +16,5 @@ AREA = Area(
     read=stix.read,
     view=redact.view,
     mention_pattern=redact.mention_pattern,
+    redact=redact.redact,
 )

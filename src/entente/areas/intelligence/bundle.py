@@ -5,8 +5,10 @@ JSON in ways that leave its brackets standing (NaN, a raw control character, hal
 time by the more tolerant standard library, so that such an object can be quarantined alone.
 """
 
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 
 import msgspec
@@ -16,6 +18,8 @@ from entente.strict import parse_foreign
 
 REMEDY = 'Give one STIX 2.1 bundle as UTF-8 JSON: {"type": "bundle", "id": "bundle--...", "objects": [...]}.'
 
+_ENVELOPE = 'Send one TAXII envelope as UTF-8 JSON: {"objects": [...]}.'
+_NAMESPACE = uuid.UUID("5e1b0a3c-7c0e-4a56-9a5f-0d8a3c1f7b21")  # of the ids of bundles made from envelopes
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _HEAD = 4  # bytes in which UTF-16 or UTF-32 without a byte-order mark shows a NUL
 _top = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -38,7 +42,7 @@ def members(data: bytes, *, place: str) -> list[bytes]:
             "not plain UTF-8 (byte-order mark, or UTF-16)", place=place, remedy="Save as UTF-8 without BOM."
         )
     try:
-        found, rest = _cut(data)
+        found, rest = cut(data)
         frame = parse_foreign(rest, place=place)
     except (FormatError, RecursionError, ValueError) as fault:
         detail = getattr(
@@ -52,8 +56,36 @@ def members(data: bytes, *, place: str) -> list[bytes]:
     return found
 
 
-def _cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """The members of `objects`, and the bundle with an empty list in their place."""
+def from_envelope(data: bytes, *, place: str) -> bytes:
+    """A bundle that holds the members of a TAXII envelope, each exactly as it stood; empty if it holds none.
+
+    The same members make the same bundle. Raises: FormatError when the envelope cannot be read in one way only.
+    """
+    if data.startswith(_BOMS) or b"\x00" in data[:_HEAD]:
+        raise FormatError("not plain UTF-8 (byte-order mark, or UTF-16)", place=place, remedy=_ENVELOPE)
+    try:
+        found, rest = cut(data)
+        frame = parse_foreign(rest, place=place)
+    except (FormatError, RecursionError, ValueError):
+        raise FormatError(
+            "not one JSON object that can be read in one way only", place=place, remedy=_ENVELOPE
+        ) from None
+    if not isinstance(frame, dict) or not isinstance(frame.get("objects", []), list):
+        raise FormatError("not an envelope", place=place, remedy=_ENVELOPE)
+    if not found:
+        return b""
+    inside = b",".join(found)
+    name = uuid.uuid5(_NAMESPACE, hashlib.sha256(inside).hexdigest())
+    return b'{"type":"bundle","id":"bundle--%s","objects":[%s]}' % (str(name).encode(), inside)
+
+
+def cut(data: bytes) -> tuple[list[bytes], bytes]:
+    """The members of a list under the key `objects`, and the rest with an empty list in their place.
+
+    Where that key holds neither a list nor null, 0 is put there, so that nothing deep has to be read.
+
+    Raises: ValueError or RecursionError when the frame around the members is not JSON.
+    """
     try:
         top = _top.decode(data)
         if "objects" not in top:
@@ -66,11 +98,12 @@ def _cut(data: bytes) -> tuple[list[bytes], bytes]:
         return _cut_tolerantly(data)
     # Were there a second `objects`, cutting either out leaves a key that stands twice, which the caller refuses.
     start = data.index(whole)
-    return found, data[:start] + (b"[]" if whole.startswith(b"[") else b"0") + data[start + len(whole) :]
+    left = b"[]" if whole.startswith(b"[") else b"null" if whole == b"null" else b"0"
+    return found, data[:start] + left + data[start + len(whole) :]
 
 
 def _cut_tolerantly(data: bytes) -> tuple[list[bytes], bytes]:
-    """As `_cut`, for members that are not JSON to the letter; ValueError when the frame itself is not."""
+    """As `cut`, for members that are not JSON to the letter; ValueError when the frame itself is not."""
     text = data.decode(errors="surrogateescape")
     found: list[bytes] = []
     frame: list[str] = []

@@ -12,37 +12,41 @@ running text, by this rule:
    object's entry in a catalogue and stays.
 4. A list or object that this empties goes too.
 
+`granular` is likewise a new writing, of an object of which some granular markings may not cross: without what they
+select and without these markings (`redact`). An object without such markings keeps its bytes.
+
 The words of a marking, an indicator's pattern (a YARA rule may hold comments), observed data but for message bodies,
-and short labels stay: the view takes out prose, it does not make a group unnameable. A granular marking keeps its
-selectors, even of what is gone.
+and short labels stay: `no-prose` takes out prose, it does not make a group unnameable. The selectors of
+granular markings follow what is left.
 """
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from entente.areas.intelligence import rules, schema
+from entente.areas.intelligence import granular, rules, schema
 from entente.errors import FormatError, UsageError
 from entente.strict import parse_foreign
+from entente.treaty.area import Redacted
 from entente.treaty.record import Data, Record, whole
 
-VIEWS = ("full", "no-prose")
+VIEWS = ("full", "no-prose", "granular")
 PROSE = frozenset({"description", "abstract", "content", "explanation", "objective", "goals", "body"})
 HEADLINES = frozenset({"report", "grouping", "incident", "indicator"})
 
 _WORDS = 6
-_GONE = object()
 _TOKEN_END = rb"(?![A-Za-z0-9_\-])"
 
 
 def view(name: str, data: Data) -> bytes | None:
     """The bytes that cross under a view; None when the object cannot be valid without its prose.
 
+    Under `granular` that is what `redact` left: what had to go went before the object was screened.
     Raises: UsageError for a view that does not exist.
     """
-    if name == "full":
+    if name in ("full", "granular"):
         return whole(data)
     if name == "no-prose":
         return strip_prose(whole(data))
@@ -61,14 +65,34 @@ def strip_prose(data: bytes) -> bytes | None:
     if not isinstance(value, dict):
         return None
     kind = str(value.get("type"))
-    left: dict[str, Any] = {}
-    for key, item in value.items():
-        headline = key == "name" and kind in HEADLINES
-        kept = _GONE if headline else _without_prose(key, item, own=key not in schema.properties(kind))
-        if kept is not _GONE:
-            left[key] = kept
-        elif isinstance(item, str) and key in schema.required(kind):
-            left[key] = ""
+    gone = [path for path in _prose(value, kind) if path[0] != "granular_markings"]
+    found = granular.without(value, gone)
+    if found is None:
+        return None
+    needed = {key: "" for key in schema.required(kind) - found.left.keys() if isinstance(value.get(key), str)}
+    left = {key: needed.get(key, found.left.get(key)) for key in value if key in needed or key in found.left}
+    return _written(left)
+
+
+def redact(data: Data, refs: frozenset[str]) -> Redacted | None:
+    """The object without what granular markings with these refs select, written compactly; None if it may not be so.
+
+    It may not if it would be no valid object, or if an identifying or marking property (`granular.KEPT`) would go.
+    Redacting what is redacted changes nothing.
+    """
+    try:
+        value = parse_foreign(whole(data))
+    except FormatError:
+        return None
+    if rules.fault(value) is not None:
+        return None
+    found = granular.cut(value, refs)
+    written = _written(found.left) if found is not None else None
+    return Redacted(written, found.count) if found is not None and written is not None else None
+
+
+def _written(left: dict[str, Any]) -> bytes | None:
+    """The object as compact JSON; None if it is not valid."""
     if rules.fault(left) is not None:
         return None
     return json.dumps(left, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
@@ -107,26 +131,28 @@ def mentions(data: bytes, needles: re.Pattern[bytes] | None) -> bool:
     return needles.search(plain.encode()) is not None
 
 
-def _without_prose(key: str, item: object, *, own: bool) -> object:
-    """The value of a property without running text, or _GONE; `own` says that STIX does not define where it stands."""
-    if key in PROSE:
-        return _GONE
-    if isinstance(item, dict):
-        return _pruned(
-            item, {inner: _without_prose(inner, old, own=own or _is_own(inner)) for inner, old in item.items()}
-        )
-    if isinstance(item, str):
-        return _GONE if own and _is_running_text(item) else item
-    if isinstance(item, list):
-        entries = [entry for entry in item if not _is_footnote(key, entry)]
-        kept = [left for left in (_without_prose("", entry, own=own) for entry in entries) if left is not _GONE]
-        return _GONE if item and not kept else kept
-    return item
+def _prose(value: dict[str, Any], kind: str) -> Iterator[granular.Path]:
+    """Where the object has running text."""
+    for key, item in value.items():
+        if key == "name" and kind in HEADLINES:
+            yield (key,)
+        else:
+            yield from _prose_in(key, item, (key,), own=key not in schema.properties(kind))
 
 
-def _pruned(before: dict[str, object], after: dict[str, object]) -> object:
-    left = {key: item for key, item in after.items() if item is not _GONE}
-    return _GONE if before and not left else left
+def _prose_in(key: str, item: object, at: granular.Path, *, own: bool) -> Iterator[granular.Path]:
+    """Where a property has running text; `own` says that STIX does not define where it stands."""
+    if key in PROSE or (own and isinstance(item, str) and _is_running_text(item)):
+        yield at
+    elif isinstance(item, dict):
+        for inner, old in item.items():
+            yield from _prose_in(inner, old, (*at, inner), own=own or _is_own(inner))
+    elif isinstance(item, list):
+        for number, entry in enumerate(item):
+            if _is_footnote(key, entry):
+                yield (*at, number)
+            else:
+                yield from _prose_in("", entry, (*at, number), own=own)
 
 
 def _is_own(key: str) -> bool:

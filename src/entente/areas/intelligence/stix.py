@@ -7,7 +7,7 @@ read once, strictly (`strict.parse_foreign`), and held to the OASIS schema of it
 from collections.abc import Iterable
 from typing import Any
 
-from entente.areas.intelligence import bundle, rules
+from entente.areas.intelligence import bundle, granular, rules
 from entente.errors import FormatError
 from entente.strict import parse_foreign
 from entente.treaty.record import Data, Record, Rejected, whole
@@ -82,6 +82,7 @@ def _read(data: bytes) -> tuple[Any, str | None]:
 
 def _record(data: bytes, value: Object) -> Record:
     own, version = value["id"], _version(value)
+    whole_refs, part_refs = _markings(value), granular.refs(value)
     return Record(
         data=data,
         media=MEDIA,
@@ -90,10 +91,11 @@ def _record(data: bytes, value: Object) -> Record:
         version=version,
         title=_title(value),
         names=_names(value, own),
-        markings=_markings(value),
+        markings=tuple(sorted(whole_refs | part_refs)),
         author=_text(value, "created_by_ref"),
         prose=_addresses(value),
         order="".join(rules.instant(version)) if version else "",
+        granular=tuple(sorted(part_refs - whole_refs)),
     )
 
 
@@ -156,11 +158,10 @@ def _collect(item: object, found: set[str]) -> None:
             _collect(inner, found)
 
 
-def _markings(value: Object) -> tuple[str, ...]:
+def _markings(value: Object) -> frozenset[str]:
+    """The marking definitions that the whole object bears."""
     refs = value.get("object_marking_refs")
-    named = {ref for ref in refs if isinstance(ref, str)} if isinstance(refs, list) else set()
-    named |= {_text(granular, "marking_ref") for granular in _objects(value, "granular_markings")}
-    return tuple(sorted(named - {""}))
+    return frozenset(ref for ref in refs if isinstance(ref, str) and ref) if isinstance(refs, list) else frozenset()
 
 
 def _addresses(value: Object) -> tuple[str, ...]:

@@ -1,0 +1,185 @@
+"""What a TAXII client adds: imported into this node, or proposed to the partner as a release; and what it deletes.
+
+A POST to `own` is an import like any other: every object is judged alone, and what is no STIX is set aside with its
+reason. A POST to `to-...` is an import and a proposal: the agreement decides each object, and persons, or a standing
+approval, approve the rest. Adding the same again changes nothing.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from entente.areas.intelligence import bundle, rules
+from entente.areas.intelligence.taxii import Filters, MissingError
+from entente.errors import RefusedError
+from entente.node.map import latest_map
+from entente.node.node import Node
+from entente.node.propose import NothingCrossesError, Proposal, Wish
+from entente.node.shelves import OWN, shelf, take_down
+from entente.node.standing import usable
+from entente.store.shelf_pages import ALL, FIRST, LAST
+from entente.store.shelf_rows import Listing, stamp_of, time_of
+from entente.store.view_db import Thing
+from entente.strict import canonical
+from entente.web.door import Door
+from entente.web.signin import Visitor
+
+FORMAT = "stix-2.1"
+JOURNAL = "taxii"
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one object. Source: TAXII 2.1, 4.3.1 status details."""
+
+    id: str
+    version: str
+    message: str = ""
+
+
+def add(door: Door, area: str, kind: str, handle: str, body: bytes) -> bytes:
+    """The objects of an envelope are in the collection, or proposed; returns the status resource.
+
+    Raises: FormatError if the envelope cannot be read: nothing was taken in then; BusyError, StoreError.
+    """
+    data = bundle.from_envelope(body, place="the envelope")
+    with door.using(news=kind != OWN) as node:
+        adding = _Adding(node, area, handle)
+        place = adding.run(kind, data) if data else ""
+        status = _status(adding.good, adding.bad)
+        name = status["id"]
+        with node.view.transaction():
+            made = msgspec.json.encode(status)
+            node.view.put_status(str(name), handle, shelf(area, kind), place, made)
+        with node.db.transaction():
+            counts = {"bad": len(adding.bad), "good": len(adding.good), "kind": kind, "source": place}
+            node.db.journal(node.now(), JOURNAL, handle, canonical(counts))
+    return made
+
+
+class _Adding:
+    """One act of adding, while the node is ours."""
+
+    def __init__(self, node: Node, area: str, handle: str) -> None:
+        self.node, self.area, self.handle = node, area, handle
+        self.now = time_of(stamp_of(datetime.now(UTC)))
+        self.good: list[Outcome] = []
+        self.bad: list[Outcome] = []
+
+    def run(self, kind: str, data: bytes) -> str:
+        """The bundle is imported, and proposed unless it is for ourselves; returns the import's id."""
+        done = self.node.import_file(self.area, data, place="the envelope", map_id=latest_map(self.node, self.area))
+        self.bad += [Outcome(*_named(each.data, self.now), each.reason) for each in done.quarantined]
+        things = self.node.view.things(done.source)
+        if kind == OWN:
+            self.good += [self._told(one, "") for one in things]
+        elif things:
+            self._propose(done.source, things)
+        return done.source
+
+    def _told(self, one: Thing, words: str) -> Outcome:
+        return Outcome(one.id, one.version or self.now, words)
+
+    def _propose(self, source: str, things: Sequence[Thing]) -> None:
+        """What is drafted as a release is good; what the agreement refuses is not, each object with its article."""
+        known = [row for row in self.node.db.drafts_of(source) if row.state != "drafted"]
+        if known:
+            self._split(things, known[-1].rid, f"in release {known[-1].rid[:16]}: {known[-1].state}", {})
+            return
+        try:
+            made = self._best(source)
+        except NothingCrossesError as fault:
+            reasons = {each.id: f"{each.reason} (Art. {each.article})" for each in fault.refusals}
+            self.bad += [self._told(one, reasons.get(one.id, "refused")) for one in things]
+            return
+        except RefusedError as fault:
+            self.bad += [self._told(one, f"{fault.detail} {fault.place}".strip()) for one in things]
+            return
+        reasons = {record.id: f"{why.reason} (Art. {why.article})" for record, why in made.refused}
+        worst = next(iter((*made.decision.refusals, *made.gate.refusals)), None)
+        if made.state == "drafted" and worst is not None:
+            words = f"the whole release, by rule {worst.rule}: {worst.observed} (Art. {worst.article})"
+            self.bad += [self._told(one, reasons.get(one.id, words)) for one in things]
+        elif made.state == "approved":
+            when = self.node.queue([made.rid])
+            words = f"in release {made.rid[:16]}, under a standing approval; leaves at {when}"
+            self._split(things, made.rid, words, reasons)
+        else:
+            self._split(things, made.rid, f"in draft {made.rid[:16]}, which persons must approve", reasons)
+
+    def _split(self, things: Iterable[Thing], rid: str, words: str, reasons: Mapping[str, str]) -> None:
+        crossing = {one.id for one in self.node.view.things(rid)}
+        for one in things:
+            if one.id in crossing:
+                self.good.append(self._told(one, words))
+            else:
+                self.bad.append(self._told(one, reasons.get(one.id, "refused when it was first added: `entente why`")))
+
+    def _best(self, source: str) -> Proposal:
+        """The proposal under a standing approval that lets it leave by itself, or else one for persons to approve."""
+        for standing in usable(self.node, self.area, FORMAT):
+            made = self.node.propose(source, Wish(self.handle, view=standing.view, standing=standing.act))
+            if made.state == "approved":
+                return made
+        return self.node.propose(source, Wish(self.handle))
+
+
+def _named(data: object, now: str) -> tuple[str, str]:
+    """Id and version of an object that was not taken, as far as they can be read; never what else it says."""
+    try:
+        found = msgspec.json.decode(data if isinstance(data, bytes) else b"", type=_Named)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        found = _Named()
+    own = found.id if rules.IDENTIFIER(found.id) else "unreadable"
+    return own, found.modified or found.created or now
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+    modified: str = ""
+    created: str = ""
+
+
+def _status(good: list[Outcome], bad: list[Outcome]) -> dict[str, object]:
+    """Source: TAXII 2.1, 4.3."""
+    return {
+        "id": str(uuid.uuid4()),
+        "status": "complete",
+        "request_timestamp": time_of(stamp_of(datetime.now(UTC))),
+        "total_count": len(good) + len(bad),
+        "success_count": len(good),
+        "successes": good,
+        "failure_count": len(bad),
+        "failures": bad,
+        "pending_count": 0,
+        "pendings": [],
+    }
+
+
+# Deleting
+
+
+def delete(door: Door, shelf: str, visitor: Visitor, own_id: str, filters: Filters) -> None:
+    """The chosen versions stand on the shelf no more; MissingError if this person can see none of the id."""
+    with door.using() as node:
+        seen = [one for one in node.view.versions(shelf, own_id) if one.rank <= visitor.rank]
+        if not seen:
+            raise MissingError("no such object", place="objects")
+        chosen = [] if filters.nothing else _chosen(seen, filters)
+        if chosen:
+            take_down(node, shelf, visitor.handle, [(own_id, one.order) for one in chosen])
+
+
+def _chosen(seen: list[Listing], filters: Filters) -> list[Listing]:
+    if not filters.versions or ALL in filters.versions:
+        return seen
+    picked = {one.order: one for one in seen if one.order in filters.versions}
+    if FIRST in filters.versions:
+        picked[seen[0].order] = seen[0]
+    if LAST in filters.versions:
+        picked[seen[-1].order] = seen[-1]
+    for one in seen:
+        if not one.order and one.stamp in filters.stamps:
+            picked[one.order] = one
+    return list(picked.values())
