@@ -32,11 +32,10 @@ def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
 def web(door: "Door") -> "Starlette":
     """What this node serves its own persons and their tools."""
     from starlette.applications import Starlette  # noqa: PLC0415 - a quarter of a second that no other verb should pay
-    from starlette.routing import Mount  # noqa: PLC0415
 
-    from entente.areas.intelligence.taxii_server import TaxiiServer  # noqa: PLC0415
+    from entente.areas.intelligence.taxii_server import HANDLERS, TaxiiServer  # noqa: PLC0415
 
-    made = Starlette(routes=[Mount("/taxii2", TaxiiServer(door).application())])
+    made = Starlette(routes=TaxiiServer(door).routes(), exception_handlers=HANDLERS)
     made.router.redirect_slashes = False
     return made
 

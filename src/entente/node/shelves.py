@@ -21,6 +21,7 @@ from entente.treaty.record import Record
 
 OWN, FROM, TO = "own", "from", "to"
 TAKEN_DOWN = "taken-down"  # the kind of journal line that tells what a reader deleted from a shelf, or brought back
+RID = 64  # the length of a release id; that of an import is shorter
 ORDERS = "orders"  # how many orders view.db has taken account of
 
 
@@ -98,11 +99,13 @@ def apply_changes(node: Ledger) -> None:
 
 
 def drop_strays(node: Ledger) -> None:
-    """In a view.db that is newer than a node.db that was restored, nothing is held that node.db does not know of."""
-    known = {row.id for row in node.db.sources()} | {row.rid for row in node.db.drafts()}
-    known |= node.side.by_rid.keys() | node.other_side.by_rid.keys()
+    """In a view.db that is newer than a node.db that was restored, no import is held that node.db does not know of.
+
+    Releases that it does not know of come back as the registers heal.
+    """
+    known = {row.id for row in node.db.sources()}
     for place in node.view.places():
-        if place not in known:
+        if len(place) < RID and place not in known:
             node.view.forget(place)
 
 

@@ -26,7 +26,7 @@ _get_status = select(t.status.c.handle, t.status.c.shelf, t.status.c.data).where
 _known = select(_thing.id).where(
     _thing.shelf == bindparam("b_shelf"),
     _thing.id == bindparam("b_id"),
-    _thing.stamp.is_not(None),
+    func.coalesce(_thing.stamp, -1) >= 0,
     _thing.rank <= bindparam("b_rank"),
 ).limit(1)  # fmt: skip
 
@@ -71,9 +71,11 @@ def _statement(versions: tuple[str, ...], *, types: int, ids: bool, bodies: bool
     """The question of one shape. `types`: how many, at most 2 for several."""
     later = t.thing.alias("later")
     columns = [_thing.stamp, _thing.id, _thing.version, *([_thing.data] if bodies else [])]
+    # where ids are named, their index is to be used, not that of stamps
+    stamp = func.coalesce(_thing.stamp, -1) if ids else _thing.stamp
     where: list[ColumnElement[bool]] = [
         _thing.shelf == bindparam("b_shelf"),
-        _thing.stamp > bindparam("b_position"),
+        stamp > bindparam("b_position"),
         _thing.rank <= bindparam("b_rank"),
     ]
     if types == 1:
@@ -85,7 +87,7 @@ def _statement(versions: tuple[str, ...], *, types: int, ids: bool, bodies: bool
     same = and_(
         later.c.shelf == bindparam("b_shelf"),
         later.c.id == _thing.id,
-        later.c.stamp > bindparam("b_after"),
+        func.coalesce(later.c.stamp, -1) > bindparam("b_after"),  # or the index of stamps would be used, not of ids
         later.c.rank <= bindparam("b_rank"),
     )
     choices: list[ColumnElement[bool]] = []

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from anyio.to_thread import run_sync
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -39,23 +38,15 @@ class TaxiiServer:
         self.collections = taxii.collections(door.party, door.partner, door.agreement)
         self._secret = door.sign_in.access.secret("taxii cursor")
 
-    def application(self) -> Starlette:
-        """The server as an application to be mounted at /taxii2."""
-        made = Starlette(
-            routes=self.routes(),
-            exception_handlers={EntenteError: _explain, HTTPException: _http, Exception: _crash},
-        )
-        made.router.redirect_slashes = False
-        return made
-
     def routes(self) -> list[BaseRoute]:
         """Every endpoint, with and without a slash at its end: a redirect would lose the body of a POST."""
-        one = "/intelligence/collections/{collection}"
+        root = ROOT.rstrip("/")
+        one = f"{root}/collections/{{collection}}"
         ways: list[tuple[str, Callable[[Request, Visitor], Awaitable[Response]], tuple[str, ...]]] = [
-            ("", self.discovery, ("GET",)),
-            ("/intelligence", self.api_root, ("GET",)),
-            ("/intelligence/status/{status}", self.status, ("GET",)),
-            ("/intelligence/collections", self.list_collections, ("GET",)),
+            ("/taxii2", self.discovery, ("GET",)),
+            (root, self.api_root, ("GET",)),
+            (f"{root}/status/{{status}}", self.status, ("GET",)),
+            (f"{root}/collections", self.list_collections, ("GET",)),
             (one, self.collection, ("GET",)),
             (f"{one}/manifest", self.manifest, ("GET",)),
             (f"{one}/objects", self.objects, ("GET",)),
@@ -213,9 +204,9 @@ def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type=taxii.TAXII)
 
 
-def _explain(_: Request, fault: Exception) -> Response:
+def _explain(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, EntenteError):
-        return _crash(_, fault)
+        return _crash(request, fault)
     headers = {"WWW-Authenticate": _REALM} if fault.status == 401 else {}
     if fault.status in (429, 503):
         headers["Retry-After"] = "5"
@@ -234,3 +225,6 @@ def _crash(_: Request, fault: Exception) -> Response:
         _log.error("a TAXII request failed: %s", type(fault).__name__)  # its text may quote what was sent
     body = {"title": "Something went wrong", "description": "The request was not carried out.", "http_status": "500"}
     return Response(msgspec.json.encode(body), status_code=500, media_type=taxii.TAXII)
+
+
+HANDLERS = {EntenteError: _explain, HTTPException: _http, Exception: _crash}
