@@ -3,9 +3,9 @@
 import json
 import shutil
 import sys
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,11 +14,13 @@ from bench import rivals
 from bench.rivals import Served
 from bench.taxii_client import HOST, Place
 from bench.wire import map_of, sides_of
+from entente.app import AREAS, validate
+from entente.node.node import Node
 from entente.node.setup import read_settings, write_settings
 from entente.node.shelves import OWN, shelf
 from entente.stage import Stage
-from entente.store.shelf_rows import NOBODY
-from entente.store.view_db import Holding, ViewDb
+from entente.store.shelf_rows import NOBODY, time_of
+from entente.store.view_db import Holding
 from entente.treaty.record import Record
 
 NAME = "entente"
@@ -50,15 +52,24 @@ class Founded(msgspec.Struct, frozen=True):
             yield Served(NAME, place, process)
 
     def hold(self, many: int) -> tuple[str, str]:
-        """More than `many` objects are listed, some not for this person: stamps before the first and of that number."""
-        view = ViewDb(self.folder / "view.db")
-        stamps = []
-        for start in range(0, many + 2 * BATCH, BATCH):
-            records = ((record(n), 0, 0 if n % SOME else NOBODY) for n in range(start, start + BATCH))
-            view.put_holdings([Holding(f"bench-{start}", records, (), shelf(AREA, OWN))])
-            stamps.append(view.number("stamp"))
-        view.close()
-        return text_of(stamps[0] - BATCH), text_of(stamps[many // BATCH - 1])
+        """More than `many` objects are listed, some not for this person: stamps before the first and of that number.
+
+        view.db holds them as imports would have left them; node.db knows of each import, and all share one file.
+        """
+        with closing(Node(self.folder, AREAS, validate)) as node:
+            one = json.dumps({"type": "bundle", "id": f"bundle--{uuid.UUID(int=1)}", "objects": [indicator(0)]})
+            model = node.db.source(node.import_file(AREA, one.encode(), place="bench", map_id="").source)
+            if model is None:
+                raise RuntimeError("nothing was imported")
+            stamps = [node.view.number("stamp")]
+            for start in range(1, many + 2 * BATCH, BATCH):
+                records = ((record(n), 0, 0 if n % SOME else NOBODY) for n in range(start, start + BATCH))
+                place = f"{start:016x}"
+                node.view.put_holdings([Holding(place, records, (), shelf(AREA, OWN))])
+                stamps.append(node.view.number("stamp"))
+                with node.db.transaction():
+                    node.db.put_source(msgspec.structs.replace(model, id=place, count=BATCH))
+        return time_of(stamps[0]), time_of(stamps[many // BATCH])
 
 
 @contextmanager
@@ -81,12 +92,6 @@ def founded(folder: Path) -> Founded:
     stage.stop()
     write_settings(place, msgspec.structs.replace(read_settings(place), poll_seconds=60.0))
     return Founded(place, user, password)
-
-
-def text_of(stamp: int) -> str:
-    """Microseconds since 1970 as TAXII writes them."""
-    at = datetime.fromtimestamp(stamp // 1_000_000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{stamp % 1_000_000:06d}Z"
 
 
 def record(number: int) -> Record:
