@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from stix_objects import as_bytes, bundle_of, identifier, indicator
 
-from entente.areas.intelligence.inventory import Echo, echoes, items, marking_lines, stats, to_release
+from entente.areas.intelligence.inventory import Echo, Kind, echoes, exported, items, stats, to_release
 from entente.errors import UsageError
 from entente.node.node import Node
 from entente.node.order import Remark, order_body
@@ -132,9 +132,23 @@ def test_a_marking_line_is_of_the_marking_as_it_is_now(pair: Pair) -> None:
     entered(pair, pair.a, "order", order_body(pair.a, done.rid[:16], "reclass", Remark(level)))
     pair.exchange()
     line = marking_line(own).replace(own.level, level)
-    assert [text for _, text in marking_lines(pair.a, list(items(pair.a, "to")))] == [line]
-    assert [text for _, text in marking_lines(pair.b, list(items(pair.b, "from")))] == [line]
-    assert [text for _, text in marking_lines(pair.a, list(items(pair.a, "own")))] == [marking_line(own), "not marked"]
+    cases: list[tuple[Node, Kind, list[str]]] = [
+        (pair.a, "to", [line]),
+        (pair.b, "from", [line]),
+        (pair.a, "own", [marking_line(own), "not marked"]),
+    ]
+    for node, kind, lines in cases:
+        found, whole = exported(node, list(items(node, kind)))
+        assert [one.marking_line for one in found] == lines
+        assert whole == " / ".join(lines)
+
+
+def test_an_export_bears_the_marking_that_is_above_all_in_it(pair: Pair) -> None:
+    level = pair.a.law.law.party[pair.a.party].levels[1] or ""
+    brought_in(pair.a, sighted(1), a_map(pair))
+    brought_in(pair.a, sighted(1, first=30), a_map(pair, level))
+    assert exported(pair.a, list(items(pair.a, "own")))[1] == marking_line(pair.marking(pair.a, level))
+    assert exported(pair.a, []) == ([], "not marked")
 
 
 def test_stats_count_what_is_listed_and_what_happened_on_each_day(pair: Pair) -> None:
@@ -178,6 +192,18 @@ def test_a_collection_is_exported_byte_for_byte_and_a_file_is_not_written_over(
     assert cli(*words).check().out.encode() == out.read_bytes()
     assert "something is there" in cli(*words, "--out", out).check(2).err
     assert json.loads(cli(*words, "--type", "malware").check().out).get("objects", []) == []
+
+
+@pytest.mark.parametrize(("form", "holds"), [("csv", "#END rows=2"), ("misp", '"Event"')])
+def test_indicators_are_exported_for_tools_that_read_no_stix(
+    folders: tuple[Path, Path], tmp_path: Path, form: str, holds: str
+) -> None:
+    out = tmp_path / "out"
+    cli("intelligence", "export", "--format", form, "--out", out, "--node", folders[0]).check()
+    text = out.read_text()
+    assert holds in text
+    assert "example.org" in text
+    assert "IND UNCLASSIFIED // REL IND, KOR" in text
 
 
 def test_an_export_of_what_is_the_partners_is_a_numbered_copy_as_often_as_it_allows(

@@ -1,12 +1,15 @@
 """`entente intelligence`: what concerns threat intelligence alone; how it crosses is the verbs that all areas share."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from entente.areas.intelligence import AREA, feed_commands, feeds, inventory
+from entente.areas.intelligence.export import bundle
+from entente.areas.intelligence.export_csv import csv
+from entente.areas.intelligence.export_misp import misp
 from entente.areas.intelligence.inventory import Echo, Item, Kind, Stats
 from entente.errors import StoreError, UsageError
 from entente.node.copies import Copy, copies_of
@@ -17,7 +20,7 @@ from entente.strict import parse_time
 from entente.terminal import FILE, Opened, columns, many, node_verb, show, told_import, told_proposal
 
 _TYPES = click.option("--type", "types", multiple=True, help="Only objects of this type (repeat for several).")
-_FORMATS = ("bundle",)
+_FORMATS = ("bundle", "csv", "misp")
 
 
 def group(opened: Opened) -> click.Group:
@@ -52,7 +55,9 @@ def _import(opened: Opened) -> click.Command:
 
 def _export(opened: Opened) -> click.Command:
     @click.command("export")
-    @click.option("--format", "form", type=click.Choice(_FORMATS), default="bundle", show_default=True)
+    @click.option(
+        "--format", "form", type=click.Choice(_FORMATS), default="bundle", show_default=True, help="What the file is."
+    )
     @click.option(
         "--collection", "kind", type=click.Choice(inventory.KINDS), default="own", show_default=True,
         help="What is ours, what came from the partner, or what went to it.",
@@ -66,17 +71,24 @@ def _export(opened: Opened) -> click.Command:
         form: str, kind: Kind, types: tuple[str, ...], out: Path | None, holder: str, place: str,
         folder: Path | None, *, as_json: bool,
     ) -> None:  # fmt: skip
-        """Write a collection into a file, byte for byte as its objects are.
+        """Write a collection into a file: a STIX bundle of its bytes, or indicators and observables as CSV or MISP.
 
         Of what came from the partner that is the next numbered copy of each release, as many as it allows.
         """
         if as_json and out is None:
             raise click.UsageError("--json with --out only: standard output is the file")
+        if out is not None and out.exists():
+            raise UsageError("something is there", place=str(out), remedy="Give --out a new name.")
         with opened(folder) as node:
             found = inventory.chosen(inventory.items(node, kind), types)
-            data = feeds.bundle_of([item.data for item in found])
+            data = _written(node, form, kind, found)
             copies = _copies(node, found, holder, place) if kind == "from" else []
-        _write(out, data)
+            try:
+                _write(out, data)
+            except BaseException:
+                for rid, copy in copies:
+                    node.close_copy(rid, copy.n)
+                raise
         value = {
             "copies": [{"copy": copy.n, "rid": rid} for rid, copy in copies], "format": form, "objects": len(found),
             "out": str(out),
@@ -96,17 +108,31 @@ def _copies(node: Node, found: Iterable[Item], holder: str, place: str) -> list[
     return [(rid, node.make_copy(rid, holder, place)) for rid in left]
 
 
-def _write(out: Path | None, data: bytes) -> None:
+def _written(node: Node, form: str, kind: Kind, found: Sequence[Item]) -> Iterator[bytes]:
+    """The file, piece by piece."""
+    records, marking = inventory.exported(node, found)
+    if form == "csv":
+        return csv(records, marking=marking)
+    if form == "misp":
+        day = node.clock().date()
+        return misp(records, info=f"{node.party} {AREA.name} {kind} {day}", day=day, marking=marking)
+    return bundle(records)
+
+
+def _write(out: Path | None, data: Iterator[bytes]) -> None:
     if out is None:
-        click.echo(data, nl=False)
+        for piece in data:
+            click.echo(piece, nl=False)
         return
+    part = out.with_name(f".{out.name}.part")
     try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise UsageError("something is there", place=str(out), remedy="Give --out a new name.") from None
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.writelines(data)
+        part.rename(out)
     except OSError as fault:
         raise StoreError(str(fault), place=str(out)) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _release(opened: Opened) -> click.Command:

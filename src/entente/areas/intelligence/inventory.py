@@ -13,6 +13,7 @@ import msgspec
 
 from entente.account.cascade import current_marking, scale_of
 from entente.areas.intelligence import AREA, rules
+from entente.areas.intelligence.export import Exported
 from entente.errors import UsageError
 from entente.node.import_ import mapper_of
 from entente.node.node import Node
@@ -24,6 +25,8 @@ from entente.treaty.record import Record
 
 Kind = Literal["own", "from", "to"]
 KINDS: tuple[Kind, ...] = ("own", "from", "to")
+NOT_MARKED = "not marked"
+_Marks = Mapper | tuple[Marking, ...] | None
 RETURNS = {"sighting": "sighting_of_ref", "opinion": "object_refs", "note": "object_refs"}
 
 
@@ -115,25 +118,37 @@ def _crossed(node: Node) -> set[tuple[str, str]]:
     return {(item.thing.id, item.thing.version) for item in items(node, "to") if item.place not in away}
 
 
-def marking_lines(node: Node, found: Sequence[Item]) -> Iterator[tuple[bytes, str]]:
-    """Bytes and marking line, as it is now, of each item; what no map reads is said to be unmarked."""
-    sources = {source.id: source.map for source in node.db.sources()}
-    mappers: dict[str, Mapper | None] = {}
-    held: dict[str, tuple[Marking, ...]] = {}
-    for item in found:
-        mark: Marking | str = ""
-        if item.place in sources:
-            name = sources[item.place]
-            if name not in mappers:
-                mappers[name] = mapper_of(node, name)
-            mapper, record = mappers[name], AREA.read(AREA.formats[0], item.data)
-            if mapper is not None and isinstance(record, Record):
-                mark = mapper.mark(record.id, record.author, record.markings)
-        else:
-            if item.place not in held:
-                held[item.place] = _markings(node, item.place)
-            mark = held[item.place][item.thing.marking]
-        yield item.data, marking_line(mark) if isinstance(mark, Marking) else "not marked"
+def exported(node: Node, found: Sequence[Item]) -> tuple[list[Exported], str]:
+    """Each item with its marking as it is now, and the marking line of all of it together.
+
+    Where they have no common marking that line names each; what no map reads is said to be unmarked.
+    """
+    known: dict[str, _Marks] = {}
+    marks = [_marking_of(node, item, known) for item in found]
+    lines = [marking_line(mark) if mark is not None else NOT_MARKED for mark in marks]
+    one = [Exported(item.data, line) for item, line in zip(found, lines, strict=True)]
+    law, stated = node.law.law, list(dict.fromkeys(mark for mark in marks if mark is not None))
+    scales = {scale_of(mark, node.party, law) for mark in stated}
+    joined = None
+    if len(scales) == 1 and NOT_MARKED not in lines:
+        (scale,) = scales
+        joined = join(stated, law.ranks[scale], scale)
+    return one, marking_line(joined) if joined is not None else " / ".join(sorted(set(lines))) or NOT_MARKED
+
+
+def _marking_of(node: Node, item: Item, known: dict[str, _Marks]) -> Marking | None:
+    """The marking of an item as it is now; `known` keeps what is the same for all of a place."""
+    if item.place not in known:
+        source = node.db.source(item.place)
+        known[item.place] = mapper_of(node, source.map) if source is not None else _markings(node, item.place)
+    marks = known[item.place]
+    if isinstance(marks, tuple):
+        return marks[item.thing.marking] if item.thing.marking < len(marks) else None
+    record = AREA.read(AREA.formats[0], item.data)
+    if marks is None or not isinstance(record, Record):
+        return None
+    mark = marks.mark(record.id, record.author, record.markings)
+    return mark if isinstance(mark, Marking) else None
 
 
 def _markings(node: Node, rid: str) -> tuple[Marking, ...]:
