@@ -1,4 +1,4 @@
-"""`entente intelligence`: what concerns threat intelligence alone; how it crosses is the verbs that all areas share."""
+"""The commands about threat intelligence alone; how it crosses is by the verbs that all areas share."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
