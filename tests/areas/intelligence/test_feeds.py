@@ -191,14 +191,17 @@ def test_a_second_reader_takes_nothing_in_twice_and_stops(pair: Pair, foreign: W
     def meanwhile(_: str) -> None:
         if not inside:
             inside.append(polled(pair.a))
+            foreign.shelf.add(late, 4500)  # so that the page in hand is not the one that the other took
 
+    (late,) = sighted(1, first=800)
     with pytest.raises(StateError, match="another poll"):
         poll(opened(pair.a), "siem", tell=meanwhile)
+    assert [len(pair.a.view.places()), len(pair.a.db.sources())] == [PAGES, PAGES], "nothing of its page rests here"
+    assert polled(pair.a).new == 1
     assert held(pair.a) == sorted(body for _, body in foreign.shelf.rows)
-    assert len(pair.a.db.sources()) == PAGES
     row = pair.a.db.feed("siem")
     assert row is not None
-    assert row.objects == PAGES * EACH
+    assert row.objects == PAGES * EACH + 1
 
 
 def test_a_reader_that_dies_before_any_act_on_disk_loses_and_doubles_nothing(
