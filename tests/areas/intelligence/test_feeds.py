@@ -18,10 +18,10 @@ from stix_objects import as_bytes, bundle_of, indicator
 
 from entente.app import AREAS
 from entente.areas.intelligence import feeds
-from entente.areas.intelligence.feeds import Polled, Pushed, add_feed, poll, push, waiting
+from entente.areas.intelligence.feeds import Polled, Pushed, locate, poll, push, waiting
 from entente.areas.intelligence.taxii_wire import TaxiiError
 from entente.errors import StateError, StoreError, UsageError
-from entente.node.feeds import PUSH, remove_feed, secret_of, unknown
+from entente.node.feeds import PUSH, add_feed, remove_feed, secret_of, unknown
 from entente.node.node import Node
 from entente.node.propose import Wish
 from entente.store.feed_rows import FeedRow
@@ -46,7 +46,7 @@ def foreign() -> Iterator[Wicked]:
 
 def known(node: Node, foreign: Wicked, *, map_id: str = "", write: bool = False, name: str = "siem") -> FeedRow:
     row = FeedRow(name, foreign.url, "ana", "basic", "", map_id, write, b"")
-    return add_feed(node, row, SECRET)[0]
+    return add_feed(node, locate(row, SECRET)[0], SECRET)
 
 
 def opened(node: Node) -> Callable[[], AbstractContextManager[Node]]:
@@ -210,6 +210,7 @@ def test_a_reader_that_dies_before_any_act_on_disk_loses_and_doubles_nothing(
     known(pair.a, foreign)
     whole = sorted(body for _, body in foreign.shelf.rows)
     foreign.pace = timedelta(hours=1)  # what is there is long settled
+    foreign.shelf.cap, pages = 6, 2
     before = pair.shut(pair.codes[0])
     for left in range(1, 200):
         folder = tmp_path / "now"
@@ -221,8 +222,8 @@ def test_a_reader_that_dies_before_any_act_on_disk_loses_and_doubles_nothing(
         polled(node)
         row = node.db.feed("siem")
         assert row is not None
-        assert (held(node), len(node.db.sources()), row.objects) == (whole, PAGES, PAGES * EACH), f"before act {left}"
-        assert foreign.shelf.asked <= PAGES + 1, "at most one page is asked for again"
+        assert (held(node), len(node.db.sources()), row.objects) == (whole, pages, len(whole)), f"before act {left}"
+        assert foreign.shelf.asked <= pages + 1, "at most one page is asked for again"
         node.close()
         if not blown:
             assert left > 20
@@ -288,7 +289,7 @@ def test_a_secret_is_in_no_file_and_a_new_one_takes_its_place(pair: Pair, foreig
     assert secret_of(pair.a, row) == SECRET
     folder = pair.a.folder
     locked = rest(pair.a)
-    add_feed(pair.a, FeedRow("siem", foreign.url, "ana", "bearer", "", "", push=False, position=b""), b"another-token")
+    add_feed(pair.a, msgspec.structs.replace(row, auth="bearer"), b"another-token")
     assert secret_of(pair.a, row) == b"another-token"
     polled(pair.a)
     assert foreign.heard[-1].headers["Authorization"] == "Bearer another-token"
