@@ -92,8 +92,6 @@ class Node(Ledger):
         destroy.settle(self)
         if self.trees and not self.view.built:
             self.rebuild()
-        if self.trees and self.frozen:
-            shelves.drop_strays(self)
         shelves.settle(self)
         shelves.project(self)
 

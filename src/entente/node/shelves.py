@@ -21,7 +21,6 @@ from entente.treaty.record import Record
 
 OWN, FROM, TO = "own", "from", "to"
 TAKEN_DOWN = "taken-down"  # the kind of journal line that tells what a reader deleted from a shelf, or brought back
-RID = 64  # the length of a release id; that of an import is shorter
 ORDERS = "orders"  # how many orders view.db has taken account of
 
 
@@ -96,17 +95,6 @@ def apply_changes(node: Ledger) -> None:
             node.view.list_holding(source.id, shelf(source.area, OWN))
         with node.view.transaction():
             node.view.take_down(change.down)
-
-
-def drop_strays(node: Ledger) -> None:
-    """In a view.db that is newer than a node.db that was restored, no import is held that node.db does not know of.
-
-    Releases that it does not know of come back as the registers heal.
-    """
-    known = {row.id for row in node.db.sources()}
-    for place in node.view.places():
-        if len(place) < RID and place not in known:
-            node.view.forget(place)
 
 
 def project(node: Ledger) -> None:

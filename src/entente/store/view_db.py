@@ -47,7 +47,6 @@ _put_on = (
 _places_of = select(t.thing.c.place).where(t.thing.c.sha256 == bindparam("b_sha256"))
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
-_places = select(t.holding.c.place)
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
 _BUILT = 2  # the row beside the saved fold that says that all places are there
 _get_built = select(t.saved_fold.c.id).where(t.saved_fold.c.id == _BUILT)
@@ -206,10 +205,6 @@ class ViewDb(ShelfRows):
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""
         return {str(row[0]): (str(row[1]), str(row[2])) for row in self.all(_titles, b_place=place)}
-
-    def places(self) -> list[str]:
-        """Every place that something is held of."""
-        return [str(row[0]) for row in self.all(_places)]
 
     def holding(self, place: str) -> tuple[list[Marking], int] | None:
         """The markings and count of a place, or None if it is not held."""
