@@ -121,14 +121,7 @@ class Node(Ledger):
         return map.sign_map(self, found, list(persons))
 
     def import_file(
-        self,
-        area: str,
-        data: Data,
-        *,
-        place: str,
-        map_id: str,
-        form: str = "",
-        along: import_.Along = lambda _: None,
+        self, area: str, data: Data, *, place: str, map_id: str, form: str = "", along: import_.Along = lambda _: None
     ) -> import_.Imported:
         """The file's objects can be proposed; `form` is its format, the area's first by default.
 

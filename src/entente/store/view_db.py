@@ -32,6 +32,21 @@ _search = (
     .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
+_bodies_on_shelf = (
+    select(t.thing.c.data)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_not(None))
+    .order_by(t.thing.c.number)
+)
+_listed = (
+    select(t.thing.c.place, t.thing.c.data, *_THING)
+    .where(t.thing.c.shelf == bindparam("b_shelf"), t.thing.c.stamp >= 0)
+    .order_by(t.thing.c.stamp)
+)
+_twins = (
+    select(t.thing.c.place, t.thing.c.data, *_THING)
+    .where(t.thing.c.shelf == bindparam("b_shelf"), t.thing.c.stamp.is_(None))
+    .order_by(t.thing.c.place, t.thing.c.number)
+)
 _body = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number"))
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
 _unlisted = (
@@ -179,6 +194,23 @@ class ViewDb(ShelfRows):
     def bodies(self, place: str) -> list[bytes]:
         """The exact bytes of the objects of a place, in order; empty where they are long (`node.held` reads those)."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
+
+    def bodies_on_shelf(self, place: str) -> list[bytes]:
+        """The exact bytes of those objects of a place that nobody has taken from its shelf, in order."""
+        return [bytes(row[0]) for row in self.all(_bodies_on_shelf, b_place=place)]
+
+    def listed(self, shelf: str) -> Iterator[tuple[str, Thing, bytes]]:
+        """(place, object, its exact bytes) of whatever is listed on a shelf, for whomever, in the order of listing.
+
+        The file must stay open until the last.
+        """
+        for row in self.each(_listed, b_shelf=shelf):
+            yield str(row[0]), Thing(*row[2:]), bytes(row[1])
+
+    def twins(self, shelf: str) -> Iterator[tuple[str, Thing, bytes]]:
+        """The same of whatever belongs to a shelf where another row of the same version is listed."""
+        for row in self.each(_twins, b_shelf=shelf):
+            yield str(row[0]), Thing(*row[2:]), bytes(row[1])
 
     def body(self, place: str, number: int) -> bytes:
         """The exact bytes of one object of a place; empty if there is none, or if it is long."""
