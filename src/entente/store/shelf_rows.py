@@ -23,9 +23,8 @@ _thing = t.thing.c
 _get_mark = select(t.mark.c.value).where(t.mark.c.name == bindparam("b_name"))
 _put_mark = insert(t.mark).prefix_with("OR REPLACE")
 _same = bindparam("b_shelf") == _thing.shelf, bindparam("b_id") == _thing.id, bindparam("b_order") == _thing.order
-_twin = select(_thing.place, _thing.number, _thing.sha256, _thing.rank).where(
-    *_same, func.coalesce(_thing.stamp, -1) >= 0
-)
+_is_listed = func.coalesce(_thing.stamp, -1) >= 0  # written so, the index of versions is used, not that of stamps
+_twin = select(_thing.place, _thing.number, _thing.sha256, _thing.rank).where(*_same, _is_listed)
 _row = _thing.place == bindparam("b_place"), _thing.number == bindparam("b_number")
 _set_rank = update(t.thing).where(*_row).values(rank=bindparam("b_rank"))
 _restamp = update(t.thing).where(*_row).values(stamp=bindparam("b_stamp"))
@@ -60,7 +59,7 @@ _take_down = (
 _copies = select(_thing.place, _thing.sha256).where(*_same)
 _versions = (
     select(_thing.order, _thing.stamp, _thing.rank, _thing.place, _thing.sha256)
-    .where(_thing.shelf == bindparam("b_shelf"), _thing.id == bindparam("b_id"), func.coalesce(_thing.stamp, -1) >= 0)
+    .where(_thing.shelf == bindparam("b_shelf"), _thing.id == bindparam("b_id"), _is_listed)
     .order_by(_thing.order)
 )
 _shelves = select(_thing.shelf).where(_thing.shelf.is_not(None)).distinct()

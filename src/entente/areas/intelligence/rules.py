@@ -251,9 +251,7 @@ def _own_fault(value: Object, kind: str) -> str | None:
 
 
 def _indicator_fault(value: Object) -> str | None:
-    if value["pattern_type"] != "stix":
-        return None
-    return patterns.fault(value["pattern"], "2.0" if value.get("pattern_version") == "2.0" else "2.1")
+    return patterns.fault(value["pattern"]) if value["pattern_type"] == "stix" else None
 
 
 def _observed_fault(value: Object) -> str | None:
