@@ -44,7 +44,7 @@ def ranker(node: Ledger, mapper: Mapper | None) -> Callable[[Record], int]:
     highest = len(law.ranks[node.party]) - 1
 
     def rank(record: Record) -> int:
-        mark = mapper.mark(record.id, record.author, record.markings) if mapper is not None else ""
+        mark = mapper.mark(record.id, record.author, record.markings, record.granular) if mapper is not None else ""
         if mark not in known:
             known[mark] = highest if isinstance(mark, str) else rank_of(law, node.party, mark, node.party)
         return known[mark]

@@ -147,7 +147,7 @@ def _marking_of(node: Node, item: Item, known: dict[str, _Marks]) -> Marking | N
     record = AREA.read(AREA.formats[0], item.data)
     if marks is None or not isinstance(record, Record):
         return None
-    mark = marks.mark(record.id, record.author, record.markings)
+    mark = marks.mark(record.id, record.author, record.markings, record.granular)
     return mark if isinstance(mark, Marking) else None
 
 
