@@ -72,7 +72,7 @@ def items(node: Node, kind: Kind, *, twins: bool = False) -> Iterator[Item]:
     for side in (node.side, node.other_side):
         times |= {fact.rid: fact.at for fact in side.releases}
     name = shelf(AREA.name, kind)
-    for place, thing, data in chain(node.view.listed(name), node.view.twins(name) if twins else ()):
+    for place, thing, data in chain(node.view.listed(name), node.view.beside(name) if twins else ()):
         yield Item(place, times.get(place, ""), thing, data)
 
 
@@ -147,7 +147,7 @@ def _marking_of(node: Node, item: Item, known: dict[str, _Marks]) -> Marking | N
     record = AREA.read(AREA.formats[0], item.data)
     if marks is None or not isinstance(record, Record):
         return None
-    mark = marks.mark(record.id, record.author, record.markings)
+    mark = marks.mark(record.id, record.author, record.markings, record.granular)
     return mark if isinstance(mark, Marking) else None
 
 

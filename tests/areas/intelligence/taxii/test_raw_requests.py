@@ -1,4 +1,4 @@
-"""What no client library would send: requests that lie about their length, unpack to a thousand times as much, or never end.
+"""What no client library would send: requests that lie about their length, grow a thousandfold, or never end.
 
 Each is refused or dropped, in JSON where there is an answer; none is understood in two ways, none harms the next.
 """
