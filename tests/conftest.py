@@ -11,7 +11,7 @@ from lab.pair import Pair, Template, build
 from lab.tls import Ends, Party
 
 # What needs schemathesis is collected where it is: `./run test fuzz`, which fails when it finds no test.
-collect_ignore = [] if find_spec("schemathesis") else ["areas/intelligence/taxii/test_schemathesis.py"]
+collect_ignore = [] if find_spec("schemathesis") else ["areas/intelligence/taxii/fuzz/test_schemathesis.py"]
 CHEAP = 2**5
 Make = Callable[..., Pair]
 

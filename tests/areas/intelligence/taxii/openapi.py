@@ -53,6 +53,7 @@ COLLECTIONS = record({}, collections=several(COLLECTION_RESOURCE, 1))
 OBJECT = {"type": "object", "required": ["id", "type"]}
 MANIFEST_RECORD = record({"id": TEXT, "date_added": STAMP, "version": VERSION, "media_type": TEXT})
 DETAIL = record({"id": TEXT, "version": VERSION}, message={"type": "string"})
+FAILURE = record({"id": TEXT, "version": TEXT}, message=TEXT)  # its version is what the object says, however wrong
 STATUS = record(
     {
         "id": UUID,
@@ -64,7 +65,7 @@ STATUS = record(
     },
     request_timestamp=STAMP,
     successes=several(DETAIL),
-    failures=several(DETAIL),
+    failures=several(FAILURE),
     pendings=several(DETAIL),
 )
 ADDED = {f"X-TAXII-Date-Added-{which}": {"schema": STAMP} for which in ("First", "Last")}
@@ -109,12 +110,11 @@ def document(collections: list[str], ids: list[str], given_up: list[str]) -> Jso
     collection, one = in_path("collection", *collections), in_path("object", *ids)
     envelope: Json = {"type": "object", "properties": {"objects": several({"anyOf": [_indicator(), {}]})}}
     objects = answers(200, paged("objects", OBJECT), headers=ADDED)
+    status = in_path("status", "00000000-0000-4000-8000-000000000000")
     paths: Json = {
         "/taxii2/": {"get": operation(answer=answers(200, DISCOVERY))},
         "/taxii2/intelligence/": {"get": operation(answer=answers(200, API_ROOT))},
-        "/taxii2/intelligence/status/{status}/": {
-            "get": operation(in_path("status", "x"), answer=answers(200, STATUS))
-        },
+        "/taxii2/intelligence/status/{status}/": {"get": operation(status, answer=answers(200, STATUS))},
         "/taxii2/intelligence/collections/": {"get": operation(answer=answers(200, COLLECTIONS))},
         COLLECTION: {"get": operation(collection, answer=answers(200, COLLECTION_RESOURCE))},
         f"{COLLECTION}manifest/": {

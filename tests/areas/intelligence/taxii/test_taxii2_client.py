@@ -113,6 +113,17 @@ def test_what_it_adds_it_reads_back_and_deletes(both: tuple[Listening, Listening
     assert "objects" not in own.get_objects()
 
 
+@pytest.mark.xfail(reason="the server counts an object that is in an envelope twice once", strict=True)
+def test_the_status_counts_each_object_of_the_envelope_also_one_that_is_in_it_twice(
+    both: tuple[Listening, Listening],
+) -> None:
+    _, second = both
+    own = collection_of(second, "own")
+    status = own.add_objects({"objects": [indicator(80), indicator(80), {"type": "nonsense", "id": "x"}]})
+    own.delete_object(indicator(80)["id"])
+    assert (status.total_count, status.success_count, status.failure_count) == (3, 2, 1)
+
+
 def test_the_partners_collection_takes_nothing(both: tuple[Listening, Listening]) -> None:
     first, second = both
     assert not collection_of(second, f"from-{first.user.partition('/')[0]}").can_write
