@@ -52,10 +52,13 @@ def certified(pair: Pair, node: Node, name: str, level: int, *, areas: Sequence[
     signer = pair.template.people.get(handle) or SoftSigner.generate()
     pair.template.people[handle] = signer
     words = node.law.law.party[node.party].levels
+    authority = pair.template.authorities[node.party]
     draft = setup.certify(
-        node, pair.template.authorities[node.party], handle=handle, national_id=f"{node.party}-{name}",
-        key=signer.public, roles=["release", "security"], areas=areas, ceiling=words[level], until=UNTIL,
+        node, authority, handle=handle, national_id=f"{node.party}-{name}", key=signer.public,
+        roles=["release", "security"], areas=areas, ceiling=words[level], until=UNTIL,
     )  # fmt: skip
+    if handle in node.side.persons:
+        draft = setup.act(node, "key", draft.body | {"replaces": node.side.persons[handle].key_id}, authority)
     node.append([draft])
     shelves.project(node)
 

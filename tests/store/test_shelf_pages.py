@@ -1,9 +1,9 @@
 """Whatever befalls view.db, each page is what a list of rows, filtered by hand, gives; and stamps only ever rise."""
 
-import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -159,7 +159,7 @@ class Shelves(RuleBasedStateMachine):
             rows = sorted(self.listed(shelf), key=lambda row: row.since or 0)
             found = self.pages.page(Wanted(shelf=shelf, rank=99, limit=999, versions=(ALL,)), bodies=True).rows
             assert [one.data for one in found] == [body_of(row.id, row.order, row.content).encode() for row in rows]
-            assert all(first.stamp < second.stamp for first, second in itertools.pairwise(found))
+            assert all(first.stamp < second.stamp for first, second in pairwise(found))
         everything = [
             (row.since, one.stamp)
             for shelf in SHELVES

@@ -106,8 +106,8 @@ class Mapper:
         """The joined marking of one record, or the reason why it has none.
 
         Every foreign marking must have a row. Those in `granular` mark only parts: the whole bears what it would bear
-        without them, if only the default, and they can raise that but not lower it. The author counts where it has one, and so does the record's own id if it
-        bears no foreign marking (a marking's definition cannot bear itself).
+        without them, if only the default, and they can raise that but not lower it. The author counts where it has one,
+        and so does the record's own id if it bears no foreign marking (a marking's definition cannot bear itself).
         """
         borne, parts = tuple(markings), frozenset(granular)
         if parts:

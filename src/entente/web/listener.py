@@ -31,16 +31,8 @@ class WebListener:
         Raises: UsageError unless `listen` is HOST:PORT with a loopback address that is free.
         """
         host, port = split_address(listen)
-        try:
-            loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
-            raise UsageError(
-                "plain HTTP would leave this machine",
-                place=listen,
-                remedy="Listen on 127.0.0.1 and put a TLS proxy of the house before it.",
-            )
+        if host != "localhost":
+            _check_loopback(host, listen)
         self._closed = closed
         self._door = _bound(host, port)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._door.getsockname()[1]}"
@@ -74,9 +66,23 @@ class WebListener:
         asyncio.run(self._server.serve(sockets=[self._door]))
 
 
+def _check_loopback(address: str, listen: str) -> None:
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise UsageError(
+            "plain HTTP would leave this machine",
+            place=listen,
+            remedy="Listen on 127.0.0.1 and put a TLS proxy of the house before it.",
+        )
+
+
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        _check_loopback(str(address[0]), f"{host}:{port}")
         made = socket.socket(family, kind, proto or socket.IPPROTO_TCP)
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from entente.areas.intelligence import taxii, taxii_add
 from entente.areas.intelligence.taxii import Collection, DeniedError, MissingError, TooLargeError
@@ -217,10 +217,13 @@ def _explain(request: Request, fault: Exception) -> Response:
     return Response(taxii.error_body(fault), status_code=fault.status, headers=headers, media_type=taxii.TAXII)
 
 
-def _http(_: Request, fault: Exception) -> Response:
+def _http(request: Request, fault: Exception) -> Response:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
     body = {"title": str(getattr(fault, "detail", "")) or "Error", "http_status": str(status)}
     headers = dict(getattr(fault, "headers", None) or {})
+    if status == 405:  # each method of a path is a route of its own, and the first one is asked
+        found = [one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE]
+        headers["Allow"] = ", ".join(sorted({method for one in found for method in getattr(one, "methods", ())}))
     return Response(msgspec.json.encode(body), status_code=status, headers=headers, media_type=taxii.TAXII)
 
 

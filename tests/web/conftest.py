@@ -1,0 +1,29 @@
+"""A site: one node's door with persons of every clearance, shared by the tests of a module."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from entente import keys
+from lab.pair import Pair, Template
+from lab.site import Site
+
+CHEAP = 2**5
+
+
+@pytest.fixture(scope="module")
+def pair(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two nodes under the India-Korea sample, for all tests of a module."""
+    with pytest.MonkeyPatch.context() as cheap:
+        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        made = Pair(templates("india-korea"), tmp_path_factory.mktemp("pair"))
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def site(pair: Pair) -> Iterator[Site]:
+    """The first party's door."""
+    made = Site(pair, pair.codes[0])
+    yield made
+    made.close()
