@@ -127,18 +127,18 @@ def _outside(mode: str, path: Path) -> tuple[Once, Peaks]:
 def look(pid: int, peaks: Peaks) -> None:
     """Raise the peaks to what the process and its children hold now."""
     with contextlib.suppress(OSError, KeyError):  # it may end while we look
-        own = _status(pid)
+        own = status_of(pid)
         peaks.process = max(peaks.process, own["VmHWM"])
         now = own["VmRSS"]
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             with contextlib.suppress(OSError, KeyError):
-                held = _status(int(child))
+                held = status_of(int(child))
                 peaks.child = max(peaks.child, held["VmHWM"])
                 now += held["VmRSS"]
         peaks.both = max(peaks.both, now)
 
 
-def _status(pid: int) -> dict[str, float]:
+def status_of(pid: int) -> dict[str, float]:
     """The sizes in /proc/PID/status, in megabytes."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().split("\n"))
     return {line[0].rstrip(":"): int(line[1]) * 1024 / 1e6 for line in lines if len(line) == 3 and line[2] == "kB"}

@@ -9,6 +9,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from typing import Self
 from urllib.parse import urlencode
 
 import httptools
@@ -101,7 +102,7 @@ class Connection:
         self._head = place.head
         self._socket: socket.socket | None = None
 
-    def __enter__(self) -> "Connection":  # noqa: PYI034
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

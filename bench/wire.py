@@ -27,7 +27,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.crossing import BUNDLES, Peaks, _status, look
+from bench.crossing import BUNDLES, Peaks, look, status_of
 from bench.measure import Result, Skipped, rates, result, take_turns
 from entente.cast import AUTHOR_AND_APPROVERS, SAMPLES, Side, area_for, make_side, marking_map
 from entente.crossing.seal import SEALED_CHUNK, seal, unseal
@@ -72,11 +72,11 @@ def _bundle(path: Path) -> Iterator[Result]:
             sender, _ = stage.sides.values()
             began = time.perf_counter()
             with sender.at_desk() as node:
-                rid = _approved(sender, node, path.read_bytes(), _map(sender, node))
+                rid = _approved(sender, node, path.read_bytes(), map_of(sender, node))
                 node.dispatch([rid])
             _wait_answers(stage, 1)
             seconds.append(time.perf_counter() - began)
-            memory.append([_status(server.process.pid)["VmHWM"] for server in stage.servers.values()])
+            memory.append([status_of(server.process.pid)["VmHWM"] for server in stage.servers.values()])
             stage.stop()
     yield result("enterprise-attack over TLS, import to the answer back", "s", statistics.median(seconds))
     for place, what in enumerate(("sender's", "receiver's")):
@@ -90,7 +90,7 @@ def _small() -> Iterator[Result]:
             stage = _stage(Path(folder))
             sender, _ = stage.sides.values()
             with sender.at_desk() as node:
-                map_id = _map(sender, node)
+                map_id = map_of(sender, node)
                 rids = [_approved(sender, node, _one(n), map_id) for n in range(SMALL)]
                 began = time.perf_counter()
                 node.dispatch(rids)
@@ -112,7 +112,7 @@ def long_payload() -> Iterator[Result]:
         stage = _stage(folder)
         sender, receiver = stage.sides.values()
         with sender.at_desk() as node:
-            map_id = _map(sender, node, "documents")
+            map_id = map_of(sender, node, "documents")
             place = str(node.folder)
         author, *others = (f"{sender.code}/{person.user}" for person in sender.people)
         desk, peaks = Peaks(), {code: Peaks() for code in stage.servers}
@@ -154,7 +154,7 @@ def while_sealing(path: Path) -> Iterator[Result | Skipped]:
         stage = _stage(Path(name))
         sender, receiver = stage.sides.values()
         with sender.at_desk() as node:
-            map_id, place = _map(sender, node), str(node.folder)
+            map_id, place = map_of(sender, node), str(node.folder)
         author = f"{sender.code}/{sender.people[0].user}"
         with receiver.at_desk() as node:
             tree = node.partner_tree()
@@ -230,7 +230,7 @@ def _register() -> Iterator[Result]:
     """One sender with a long register; each round a receiver that has not begun."""
     with tempfile.TemporaryDirectory(prefix="entente-bench-") as name:
         folder = Path(name)
-        sides = _sides(folder)
+        sides = sides_of(folder)
         node = sides[0].node
         origin = node.other_side.origin
         for first in range(0, LONG, BATCH):
@@ -258,7 +258,7 @@ def _register() -> Iterator[Result]:
                 peak = 0.0
                 while process.poll() is None:
                     with contextlib.suppress(OSError, KeyError):
-                        peak = _status(process.pid)["VmHWM"]
+                        peak = status_of(process.pid)["VmHWM"]
                     time.sleep(0.01)
             if process.returncode:
                 raise RuntimeError("the pull failed")
@@ -287,7 +287,7 @@ def _register() -> Iterator[Result]:
 
 def _stage(folder: Path) -> Stage:
     """Both nodes founded, paired, served, level."""
-    sides = _sides(folder)
+    sides = sides_of(folder)
     stage = Stage(folder, *sides)
     for side in sides:
         side.node.close()
@@ -296,7 +296,7 @@ def _stage(folder: Path) -> Stage:
     return stage
 
 
-def _sides(folder: Path) -> list[Side]:
+def sides_of(folder: Path) -> list[Side]:
     """Both nodes founded and open."""
     raw = AGREEMENT.read_bytes()
     law = parse_agreement(raw).law
@@ -320,7 +320,8 @@ def _signer(side: Side, number: int) -> SoftSigner:
     return _signers[person.password]
 
 
-def _map(side: Side, node: Node, area: str = "") -> str:
+def map_of(side: Side, node: Node, area: str = "") -> str:
+    """The id of a marking map that the side's persons have signed: everything is of the lowest level."""
     law = node.law.law
     found = marking_map(side, default=True)
     if area and isinstance(found.default, Marking):

@@ -13,6 +13,7 @@ from entente.commands import (
     running,
     setting_up,
     statements,
+    tokens,
 )
 from entente.commands.frame import main, opened
 
@@ -28,6 +29,7 @@ VERBS = (
     statements,
     accounts,
     questions,
+    tokens,
 )
 for _group in groups(opened):
     main.add_command(_group)

@@ -34,7 +34,10 @@ from entente.steps import Demo
 @click.option(
     "--agreement", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Your own agreement (TOML)."
 )
-def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None, agreement: Path | None) -> None:
+@click.option("--taxii", is_flag=True, help="The bundle enters one node by TAXII, and a sighting comes back by TAXII.")
+def main(
+    folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None, agreement: Path | None, taxii: bool
+) -> None:
     """Carry a bundle between two nodes on this machine, under a SAMPLE agreement, and prove it."""
     began = time.monotonic()
     place = (folder or free_folder()).resolve()
@@ -49,6 +52,7 @@ def main(folder: Path | None, *, once: bool, as_json: bool, bundle: Path | None,
             agreement or SAMPLES / "india-korea.toml",
             bundle or SAMPLES / "sample.stix.json",
             default=bundle is not None,
+            taxii=taxii,
             say=click.echo,
         )
         click.echo("SAMPLE agreement, invented persons. Two nodes, two keys, two databases, one wire between them.")
@@ -87,6 +91,11 @@ def _last_words(demo: Demo, seconds: float, *, once: bool) -> None:
     if demo.stage is not None and not once:
         places = "   ".join(f"{side.name} {demo.stage.urls[code]}" for code, side in demo.sides.items())
         click.echo(f"   for the partner alone, over mutual TLS: {places}")
+        for code, side in demo.sides.items():
+            person = side.people[0]
+            click.echo(
+                f"   {side.name}'s own tools, TAXII 2.1: {demo.taxii_url(code)}  {person.user} / {person.password}"
+            )
         click.echo("   ./run entente status           registers, worker, listener")
     click.echo("   ./run entente why 1            every object, every article, passed or failed")
     click.echo("   ./run entente verify           every hash, head and signature again; so does python3 verify.py DIR")

@@ -68,7 +68,10 @@ class Server:
 
 
 class Stage:
-    """Both nodes as processes, paired over mutual TLS; the receiver reads the sender through `wire`."""
+    """Both nodes as processes, paired over mutual TLS; the receiver reads the sender through `wire`.
+
+    `webs` is where each serves its own persons and their tools.
+    """
 
     def __init__(self, folder: Path, sender: Side, receiver: Side) -> None:
         """The nodes, open here and not yet paired, know each other by their pairing files."""
@@ -76,7 +79,10 @@ class Stage:
         self.sides = {side.code: side for side in (sender, receiver)}
         self.receiver = receiver.code
         self.servers: dict[str, Server] = {}
-        self.ports = dict(zip(self.sides, _free_ports(2), strict=True))
+        first, second, third, fourth = _free_ports(4)
+        self.ports = dict(zip(self.sides, (first, second), strict=True))
+        webs = dict(zip(self.sides, (third, fourth), strict=True))
+        self.webs = {code: f"http://{HOST}:{port}" for code, port in webs.items()}
         self._from = 0
         self.wire = Wire(self.ports[sender.code])
         self.wire.__enter__()
@@ -86,7 +92,7 @@ class Stage:
             (folder / f"{side.code}.pairing.json").write_bytes(data)
             accept_pairing(other.node.folder, other.node.law.hash, data)
         for code, side in self.sides.items():
-            self._set(side, listen=f"{HOST}:{self.ports[code]}", poll_seconds=POLL_S)
+            self._set(side, listen=f"{HOST}:{self.ports[code]}", web=f"{HOST}:{webs[code]}", poll_seconds=POLL_S)
         self._set(receiver, partner_url=f"https://{HOST}:{self.wire.port}")
 
     def start(self) -> None:
@@ -99,7 +105,7 @@ class Stage:
     def serve(self, code: str) -> None:
         """The process of one party is up and listens; its node must be closed here."""
         server = self.servers[code] = Server(self.sides[code].node.folder, self.folder / f"serve-{code}.log")
-        server.wait(lambda state: bool(state.listening), "listen")
+        server.wait(lambda state: bool(state.listening and state.web), "listen")
 
     @contextmanager
     def away(self, code: str) -> Iterator[Callable[[Path], None]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from entente.analyst import Analyst, tell_added, tell_listed
 from entente.bad_wire import Fault
 from entente.cast import AUTHOR_AND_APPROVERS, Person, Side, area_for, make_side, marking_map
 from entente.crossing.references import Refusal
@@ -35,11 +36,11 @@ class Demo(Telling):
     """The steps on two nodes; each prints what it did and adds to the result."""
 
     def __init__(
-        self, folder: Path, agreement: Path, bundle: Path, *, default: bool, say: Callable[[str], None]
+        self, folder: Path, agreement: Path, bundle: Path, *, default: bool, taxii: bool, say: Callable[[str], None]
     ) -> None:
         super().__init__(say)
         self.folder, self.agreement, self.bundle = folder, agreement, bundle
-        self.states_default = default
+        self.states_default, self.by_taxii = default, taxii
         self.objects = {"crossed": 0, "imported": 0, "quarantined": 0, "refused": 0}
         self.kept = 0
         self.result: dict[str, object] = {
@@ -89,14 +90,37 @@ class Demo(Telling):
 
     # 2 to 4: import, decide, approve
 
-    def bring_in(self) -> str:
-        """The bundle's objects rest at the sender; returns the import's id."""
+    def sign_map(self) -> str:
+        """The marking map that reads the bundle is signed; returns its id."""
         side = self.sender
-        data = self.bundle.read_bytes()
-        map_id = side.node.sign_map(
+        return side.node.sign_map(
             marking_map(side, default=self.states_default),
             [(f"{side.code}/{p.user}", side.signer(p)) for p in self._mappers()],
         )
+
+    def analyst(self, side: Side) -> Analyst:
+        """The side's first person, with a TAXII client."""
+        person = side.people[0]
+        return Analyst(self.taxii_url(side.code), person.user, person.password)
+
+    def taxii_url(self, code: str) -> str:
+        """Where a party's own persons find its TAXII server."""
+        return f"{self.stage.webs[code]}/taxii2/" if self.stage is not None else ""
+
+    def bring_in_by_taxii(self) -> None:
+        """The bundle's objects rest at the sender, added by a TAXII client; its node must be closed here."""
+        with self.sender.at_desk():
+            self.sign_map()
+        analyst = self.analyst(self.sender)
+        self.objects.update(tell_added(self, self.sender.code, self.bundle, analyst))
+
+    def bring_in(self) -> str:
+        """The bundle's objects rest at the sender; returns the import's id."""
+        side = self.sender
+        if self.by_taxii:
+            return side.node.db.sources()[-1].id
+        data = self.bundle.read_bytes()
+        map_id = self.sign_map()
         done = side.node.import_file(area_for(side.node.law.law), data, place=self.bundle.name, map_id=map_id)
         bad = done.quarantined
         total = done.records + len(bad)
@@ -240,6 +264,8 @@ class Demo(Telling):
             fact = node.side.release(draft.rid)
             state = node.state_of(fact) if fact is not None else "?"
         self.objects["crossed"] = same if state == "received" else 0
+        if self.by_taxii:
+            self.result["listed"] = tell_listed(self, receiver.code, sender.code, self.analyst(receiver))
         words = f'{receiver.code} signed "{state}". {sender.code} now shows {state}'
         self.line(7, "answer", f"{receiver.code}→{sender.code}", words)
         self.result["digest_sent"] = digest_of(list(draft.crossing))
@@ -314,6 +340,7 @@ class Demo(Telling):
                 "dir": str(self.folder / code),
                 "partner_url": self.stage.urls[code] if self.stage is not None else "",
                 "password": author.password,
+                "taxii": self.taxii_url(code),
                 "user": author.user,
                 "users": [msgspec.to_builtins(person) for person in side.people],
             }
@@ -330,7 +357,7 @@ class Demo(Telling):
         if draft is not None and self.stage is not None:
             self.cross(self.stage, draft)
             with self.step("return"):
-                back = WayBack(self, self.stage, self.sender, self.receiver)
+                back = WayBack(self, self.stage, self.sender, self.receiver, self.analyst if self.by_taxii else None)
                 back.run(draft.rid)
                 self.result["returned"] = back.returned
             with self.step("attack"):
@@ -342,6 +369,9 @@ class Demo(Telling):
 
     def at_the_desk(self) -> Proposal | None:
         """Steps 2 to 5, by the sender's persons; the draft that was dispatched, or None."""
+        if self.by_taxii:
+            with self.step("taxii"):
+                self.bring_in_by_taxii()
         with self.sender.at_desk():
             with self.step("import"):
                 source = self.bring_in()

@@ -94,6 +94,11 @@ def told_proposal(made: Proposal) -> tuple[dict[str, object], str]:
     lines += [f"  stays: {item['id']}: {item['reason']} (Art. {item['article']})" for item in refused[:MOST]]
     lines += [f"  … and {len(refused) - MOST:,} more (`entente why {made.rid[:16]} --all`)"] if refused[MOST:] else []
     lines += [finding_line(f) for f in (*made.decision.refusals, *made.gate.refusals)]
+    if made.redacted:
+        kept_back = sum(count for _, count in made.redacted)
+        lines.append(
+            f"{len(made.redacted):,} of them cross without what their granular markings keep back ({kept_back:,})"
+        )
     if made.mentions:
         lines.append(f"{made.mentions:,} of them mention a withheld object in prose")
     return {"kept": made.kept, "refused": refused, "rid": made.rid, "state": made.state}, "\n".join(lines)

@@ -2,13 +2,14 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
 from entente.account.duties import Duty, duties
 from entente.account.state import release_state
+from entente.analyst import Analyst
 from entente.cast import Person, Side, area_for, marking_map
 from entente.errors import RefusedError
 from entente.node.node import Node
@@ -16,6 +17,7 @@ from entente.node.propose import NothingCrossesError, Proposal, Wish
 from entente.node.requests import asked, pace
 from entente.node.standing import grant_body
 from entente.stage import Stage
+from entente.store.view_db import Thing
 from entente.strict import time_text
 from entente.telling import Telling
 from entente.treaty.agreement import Agreement
@@ -30,8 +32,11 @@ MOST_OWED = 4
 class WayBack:
     """What comes back after a release has crossed; `tell` prints it."""
 
-    def __init__(self, tell: Telling, stage: Stage, sender: Side, receiver: Side) -> None:
-        self.tell, self.stage = tell, stage
+    def __init__(
+        self, tell: Telling, stage: Stage, sender: Side, receiver: Side, analyst: Callable[[Side], Analyst] | None
+    ) -> None:
+        """Args: `analyst`: makes the TAXII client by which the sighting comes back; None: by the node's own verbs."""
+        self.tell, self.stage, self.analyst = tell, stage, analyst
         self.sender, self.receiver = sender, receiver
         self.returned: list[dict[str, str]] = []
 
@@ -42,8 +47,12 @@ class WayBack:
         back = f"{self.receiver.code}>{self.sender.code}" in (law.areas[area_for(law)].directions or ())
         question = self._ask(talks) if talks else ""
         words = []
+        seen, told = "", ""
+        if back and self.analyst is not None:
+            seen, told = self._sight_by_taxii(self.analyst(self.receiver), rid)
         with self.receiver.at_desk() as node:
-            seen, told = self._sight(node, rid) if back else ("", "")
+            if back and self.analyst is None:
+                seen, told = self._sight(node, rid)
             answered = self._reply(node, talks, question, seen) if question else ""
         if answered:
             hours = law.areas[talks].answer_hours
@@ -77,10 +86,38 @@ class WayBack:
         made = node.reply(sheet, author=author, map_id=map_id).proposal
         return made.rid if self._leaves(self.receiver, node, made, "reply") else ""
 
+    def _sight_by_taxii(self, analyst: Analyst, rid: str) -> tuple[str, str]:
+        """As `_sight`, but the sighting is added to the collection towards the partner, and leaves by itself."""
+        side, before = self.receiver, 0
+        with side.at_desk() as node:
+            thing, area = _seen(node, rid), area_for(node.law.law)
+            if thing is None:
+                return "", ""
+            _plain_map(side, node, area)
+            standing = self._grant(node, area) if node.law.law.areas[area].standing else ""
+            before = len(node.side.releases)
+        done = analyst.add(f"to-{self.sender.code}", _sighting(thing.id))
+        analyst.close()
+        for bad in done.failures:
+            self.tell.refused("sighting", "", bad["message"])
+        if not done.success_count:
+            return "", ""
+        if standing:
+            server = self.stage.servers[side.code]
+            server.wait(lambda now: now.released > before, "dispatch what was added by TAXII")
+        with side.at_desk() as node:
+            if not standing:
+                made = node.db.drafts()[-1]
+                for person, role in approvers(side, node.law.law, area):
+                    node.approve(made.rid, _handle(side, person), role, side.signer(person))
+                node.dispatch([made.rid])
+            seen = node.side.releases[-1].rid
+            self.returned.append({"by": side.code, "kind": "sighting", "rid": seen})
+            return seen, "1 sighting by TAXII" + (_left(node, standing) if standing else "")
+
     def _sight(self, node: Node, rid: str) -> tuple[str, str]:
         """The id of a release that says where an object of `rid` was seen, and how it left; both "" if it did not."""
-        by_type = {thing.type: thing for thing in reversed(node.view.things(rid))}
-        thing = next((by_type[kind] for kind in SEEN if kind in by_type), None)
+        thing = _seen(node, rid)
         if thing is None:
             return "", ""
         side, law = self.receiver, node.law.law
@@ -96,11 +133,7 @@ class WayBack:
             return "", ""
         if not self._leaves(side, node, made, "sighting"):
             return "", ""
-        if not standing:
-            return made.rid, "1 sighting"
-        use, number = node.side.standings[standing], list(node.side.standings).index(standing) + 1
-        left = PER_DAY - sum(count for count, _ in use.used.values())
-        return made.rid, f"1 sighting under standing approval S-{number} ({left} left today)"
+        return made.rid, "1 sighting" + (_left(node, standing) if standing else "")
 
     def _grant(self, node: Node, area: str) -> str:
         """The act id of a standing approval for sightings, signed and entered."""
@@ -208,6 +241,19 @@ def _plain_map(side: Side, node: Node, area: str) -> str:
     mappers = [person for person in side.people if roles.roles.map in person.roles][-roles.signers.map :]
     found = MarkingMap(drawn.agreement, area, (), plain)
     return node.sign_map(found, [(_handle(side, person), side.signer(person)) for person in mappers])
+
+
+def _seen(node: Node, rid: str) -> Thing | None:
+    """An object of a release that could be seen somewhere."""
+    by_type = {thing.type: thing for thing in reversed(node.view.things(rid))}
+    return next((by_type[kind] for kind in SEEN if kind in by_type), None)
+
+
+def _left(node: Node, standing: str) -> str:
+    """Under which standing approval, and how much of it is left today."""
+    use, number = node.side.standings[standing], list(node.side.standings).index(standing) + 1
+    left = PER_DAY - sum(count for count, _ in use.used.values())
+    return f" under standing approval S-{number} ({left} left today)"
 
 
 def _sighting(of: str) -> bytes:

@@ -17,9 +17,9 @@ from entente.app import web
 from entente.keys import SoftSigner
 from entente.node import setup, shelves
 from entente.node.node import PERSON, Node
+from entente.node.tokens import make_token
 from entente.treaty.marking import MapRow, Marking, MarkingMap
 from entente.web.door import Door
-from entente.web.signin import make_token
 from lab.pair import AREA, UNTIL, Pair
 
 ROOT = "/taxii2/intelligence"

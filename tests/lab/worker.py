@@ -61,7 +61,8 @@ def by_folder(sides: dict[str, Side]) -> None:
 
 def make_pair(folder: Path) -> tuple[str, str]:
     """Two nodes under the sample agreement stand in `folder`, closed; returns the sender's and the receiver's code."""
-    demo = Demo(folder, SAMPLES / "india-korea.toml", SAMPLES / "sample.stix.json", default=True, say=lambda _: None)
+    sample = SAMPLES / "sample.stix.json"
+    demo = Demo(folder, SAMPLES / "india-korea.toml", sample, default=True, taxii=False, say=lambda _: None)
     demo.found()
     by_folder(demo.sides)
     demo.write_index()

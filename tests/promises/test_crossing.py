@@ -413,7 +413,7 @@ OTHERS = {
     "a role that maps alone": changed(('map = "security"', 'map = "mapper"')),
     "no role asked for": changed(('roles = ["release"]', "roles = []"), text=TWO_CERTS),
     "hybrid suite alone": changed(('"x25519-hkdfsha256-aes256gcm", ', "")),
-    "without prose": changed(('views = ["full", "no-prose"]', 'views = ["no-prose"]')),
+    "without prose": changed(('views = ["full", "no-prose", "granular"]', 'views = ["no-prose"]')),
     "key before acknowledgement": changed(("key_before_ack = false", "key_before_ack = true")),
     "no exercise": changed(("exercise = true\n", "")),
     "other parties": changed(("IND", "FRA"), ("KOR", "DEU")),

@@ -16,10 +16,11 @@ import pytest
 from entente.errors import UsageError
 from entente.keys import unlock
 from entente.node import shelves
+from entente.node.tokens import make_token
 from entente.store.access_db import Token
 from entente.strict import time_text
 from entente.web import signin
-from entente.web.signin import SignIn, make_token
+from entente.web.signin import SignIn
 from lab.acts import found_in
 from lab.pair import Pair, revoke
 from lab.site import PASSWORD, ROOT, TAXII, Site, certified, details, envelope, marked, put_password

@@ -49,6 +49,7 @@ def why(which: str, folder: Path | None, *, everything: bool, as_json: bool) -> 
             lines.append(title)
         for item in group[:limit]:
             reason = f"  Art. {item.article} ({item.rule})" if item.rule else ""
+            reason += f"  {item.redacted} of its properties kept back" if item.redacted else ""
             lines.append(f"  {item.type:24s} {item.title[:60]:60s}{reason}".rstrip())
         if limit is not None and len(group) > limit:
             lines.append(f"  … and {len(group) - limit:,} more (--all)")

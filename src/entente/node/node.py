@@ -93,8 +93,6 @@ class Node(Ledger):
         destroy.settle(self)
         if self.trees and not self.view.built:
             self.rebuild()
-        if self.trees and self.frozen:
-            shelves.drop_strays(self)
         shelves.settle(self)
         shelves.project(self)
 
@@ -124,16 +122,9 @@ class Node(Ledger):
         return map.sign_map(self, found, list(persons))
 
     def import_file(
-        self,
-        area: str,
-        data: Data,
-        *,
-        place: str,
-        map_id: str,
-        form: str = "",
-        along: import_.Along = lambda _: None,
-        reads: int = NOBODY,
-    ) -> import_.Imported:
+        self, area: str, data: Data, *, place: str, map_id: str, form: str = "",
+        along: import_.Along = lambda _: None, reads: int = NOBODY,
+    ) -> import_.Imported:  # fmt: skip
         """The file's objects can be proposed; `form` is its format, the area's first by default.
 
         What `along` writes into node.db is committed with it; `reads` is the rank up to which the importer may read.

@@ -17,6 +17,7 @@ from entente.node.held import sealed_content
 from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.material import Material, find_material
+from entente.node.redaction import redact
 from entente.node.shelves import release_holding
 from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse_as
@@ -64,7 +65,10 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A frozen draft and what was left out; `mentions` counts crossing records whose prose points at that."""
+    """A frozen draft and what was left out; `mentions` counts crossing records whose prose points at that.
+
+    `redacted` are the ids of crossing records that properties went from by granular markings, and how many.
+    """
 
     rid: str
     core: Core
@@ -76,6 +80,7 @@ class Proposal(msgspec.Struct, frozen=True):
     decision: Decision
     gate: Decision
     crossing: tuple[str, ...]
+    redacted: tuple[tuple[str, int], ...] = ()
 
 
 def propose(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: str, wish: Wish) -> Proposal:
@@ -92,14 +97,23 @@ def propose(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: s
     if terms is None:
         raise RefusedError(f"the agreement has no area {stuff.area}")
     template = _template(node, law, terms, stuff, wish)
-    screening = screen(
-        stuff.records, law.law, stuff.area, stuff.mark, lambda marking: _decide_marking(node, law, template, marking)
-    )
+
+    def decide_marking(marking: Marking) -> Decision:
+        return _decide_marking(node, law, template, marking)
+
+    properties: Mapping[str, int] = {}
+    if template.view == "granular":
+        made = redact(stuff, areas[stuff.area], decide_marking)
+        stuff, properties = made.stuff, made.properties
+    screening = screen(stuff.records, law.law, stuff.area, stuff.mark, decide_marking)
     kept, refused = _apply_view(areas[stuff.area], template.view, screening, law)
     if not kept:
         _journal(node, stuff.place, refused)
         raise NothingCrossesError(tuple(why for _, why in refused))
-    return _freeze(node, areas[stuff.area], template, stuff=stuff, author=wish.author, kept=kept, refused=refused)
+    return _freeze(
+        node, areas[stuff.area], template, stuff=stuff, author=wish.author, kept=kept, refused=refused,
+        properties=properties,
+    )  # fmt: skip
 
 
 def _template(node: Ledger, law: SignedAgreement, terms: Terms, stuff: Material, wish: Wish) -> Core:
@@ -168,6 +182,7 @@ def _freeze(
     author: str,
     kept: list[tuple[Record, Marking]],
     refused: list[tuple[Record, Refusal]],
+    properties: Mapping[str, int],
 ) -> Proposal:
     """Payload, key, salt, blob and core are made and kept; nothing of them changes any more."""
     law = node.laws[template.agreement].law
@@ -205,8 +220,11 @@ def _freeze(
     decision, private = check_draft(node, draft, skip=NOT_YET)
     ready = "approved" if isinstance(core.standing, str) else "checked"
     draft = msgspec.structs.replace(draft, state=ready if decision.permit and private.permit else "drafted")
+    redacted = [(record, properties[record.sha256]) for record, _ in kept if record.sha256 in properties]
     with node.db.transaction():
         _journal(node, rid, refused)
+        if redacted:
+            node.db.journal(node.now(), "redacted", rid, canonical({record.sha256: n for record, n in redacted}))
         node.db.put_draft(draft)
         journal_decision(node, rid, decision)
         node.db.journal(
@@ -217,7 +235,10 @@ def _freeze(
     pattern = area.mention_pattern(record for record, _ in refused)
     mentions = sum(1 for record, _ in kept if pattern is not None and pattern.search(whole(record.data)))
     crossing = tuple(record.sha256 for record, _ in kept)
-    return Proposal(rid, core, draft.state, len(kept), made.size, tuple(refused), mentions, decision, private, crossing)
+    return Proposal(
+        rid, core, draft.state, len(kept), made.size, tuple(refused), mentions, decision, private, crossing,
+        tuple((record.id, n) for record, n in redacted),
+    )  # fmt: skip
 
 
 def check_draft(node: Ledger, draft: DraftRow, *, skip: frozenset[str]) -> tuple[Decision, Decision]:

@@ -21,7 +21,6 @@ from entente.treaty.record import Record
 
 OWN, FROM, TO = "own", "from", "to"
 TAKEN_DOWN = "taken-down"  # the kind of journal line that tells what a reader deleted from a shelf, or brought back
-RID = 64  # the length of a release id; that of an import is shorter
 APART = "apart"  # the kind of journal line that tells what of an import stands beside another of the same version
 ORDERS = "orders"  # how many orders view.db has taken account of
 SENT = "sent"  # how many of our releases view.db has listed
@@ -45,7 +44,7 @@ def ranker(node: Ledger, mapper: Mapper | None) -> Callable[[Record], int]:
     highest = len(law.ranks[node.party]) - 1
 
     def rank(record: Record) -> int:
-        mark = mapper.mark(record.id, record.author, record.markings) if mapper is not None else ""
+        mark = mapper.mark(record.id, record.author, record.markings, record.granular) if mapper is not None else ""
         if mark not in known:
             known[mark] = highest if isinstance(mark, str) else rank_of(law, node.party, mark, node.party)
         return known[mark]
@@ -136,17 +135,6 @@ def apply_changes(node: Ledger) -> None:
             node.view.list_holding(source.id, shelf(source.area, OWN))
         with node.view.transaction():
             node.view.take_down(change.down)
-
-
-def drop_strays(node: Ledger) -> None:
-    """In a view.db that is newer than a node.db that was restored, no import is held that node.db does not know of.
-
-    Releases that it does not know of come back as the registers heal.
-    """
-    known = {row.id for row in node.db.sources()}
-    for place in node.view.places():
-        if len(place) < RID and place not in known:
-            node.view.forget(place)
 
 
 def project(node: Ledger) -> None:

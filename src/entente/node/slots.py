@@ -27,7 +27,7 @@ def queue(node: Ledger, rids: Sequence[str], minutes: int) -> str:
 
     Raises: StateError if one is not approved; approvals can be revoked until they leave.
     """
-    slot = slot_of(node.clock(), minutes)
+    slot = slot_of(node.clock(), minutes) if minutes else 0
     drafts = [draft_of(node, rid) for rid in rids]
     for draft in drafts:
         if draft.state != "approved":
@@ -36,7 +36,7 @@ def queue(node: Ledger, rids: Sequence[str], minutes: int) -> str:
         for draft in drafts:
             node.db.set_draft(draft.rid, QUEUED)
             node.db.journal(node.now(), QUEUED, draft.rid, canonical({"slot": slot}))
-    return time_text(datetime.fromtimestamp((slot + 1) * 60 * minutes, UTC))
+    return time_text(datetime.fromtimestamp((slot + 1) * 60 * minutes, UTC)) if minutes else node.now()
 
 
 def dispatch_due(node: Ledger, minutes: int) -> list[Dispatched]:

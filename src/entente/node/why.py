@@ -23,7 +23,10 @@ from entente.treaty.request import Finding
 
 
 class Object(msgspec.Struct, frozen=True):
-    """One object and what became of it; `rule` and `article` are empty where it crossed."""
+    """One object and what became of it; `rule` and `article` are empty where it crossed.
+
+    `redacted` is how many of its properties granular markings kept back.
+    """
 
     id: str
     type: str
@@ -31,6 +34,7 @@ class Object(msgspec.Struct, frozen=True):
     crosses: bool
     rule: str = ""
     article: str = ""
+    redacted: int = 0
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -102,10 +106,12 @@ def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area:
     if secret is not None and node.blobs.holds(draft.blob):
         listing, bodies = read_release(node, draft.blob, draft.blob_bytes, secret)
         form = read_own(draft.core, Core).format
+        lines = node.db.journal_of("redacted", draft.rid)
+        redacted = read_own(lines[-1], dict[str, int]) if lines else {}
         for item, body in zip(listing.records, bodies, strict=True):
             known = titles.get(item.sha256) or areas[area].read(form, body)
             name, kind, title = (item.sha256, "", "") if isinstance(known, str) else known.name
-            found.append(Object(name, kind, title, crosses=True))
+            found.append(Object(name, kind, title, crosses=True, redacted=redacted.get(item.sha256, 0)))
     for data in node.db.journal_of("refused", draft.rid):
         for line in read_own(data, list[_RefusedLine]):
             thing = titles.get(line.sha256)

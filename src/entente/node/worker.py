@@ -288,11 +288,6 @@ def _serve(worker: Worker, listen: str, say: Callable[[str], object], open_door:
         return
     door = None
     try:
-        if open_door is not None:
-            door = open_door(node)
-            door.start()
-            worker.state.web = door.url
-            say(f"{node.party} serves its own persons and their tools at {door.url}")
         if listen:
             host, port = split_address(listen)
             worker.listener = Listener(
@@ -301,6 +296,11 @@ def _serve(worker: Worker, listen: str, say: Callable[[str], object], open_door:
             worker.listener.start()
             worker.state.listening = worker.listener.url
             say(f"{node.party} serves its partner at {worker.listener.url}; a stranger gets nothing (tried)")
+        if open_door is not None:
+            door = open_door(node)
+            door.start()
+            worker.state.web = door.url
+            say(f"{node.party} serves its own persons and their tools at {door.url}")
         say(f"{node.party} looks at its partner's tree every {worker.every_s:g} s; end with Ctrl-C")
         worker.run()
     finally:

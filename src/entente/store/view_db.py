@@ -32,6 +32,21 @@ _search = (
     .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
+_bodies_on_shelf = (
+    select(t.thing.c.data)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_not(None))
+    .order_by(t.thing.c.number)
+)
+_listed = (
+    select(t.thing.c.place, t.thing.c.data, *_THING)
+    .where(t.thing.c.shelf == bindparam("b_shelf"), t.thing.c.stamp >= 0)
+    .order_by(t.thing.c.stamp)
+)
+_beside = (
+    select(t.thing.c.place, t.thing.c.data, *_THING)
+    .where(t.thing.c.shelf == bindparam("b_shelf"), t.thing.c.stamp.is_(None))
+    .order_by(t.thing.c.place, t.thing.c.number)
+)
 _body = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number"))
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
 _unlisted = (
@@ -47,7 +62,6 @@ _put_on = (
 _places_of = select(t.thing.c.place).where(t.thing.c.sha256 == bindparam("b_sha256"))
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
-_places = select(t.holding.c.place)
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
 _drop_built = delete(t.saved_fold).where(t.saved_fold.c.id == BUILT)
 _get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
@@ -166,6 +180,23 @@ class ViewDb(ShelfRows):
         """The exact bytes of the objects of a place, in order; empty where they are long (`node.held` reads those)."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
 
+    def bodies_on_shelf(self, place: str) -> list[bytes]:
+        """The exact bytes of those objects of a place that nobody has taken from its shelf, in order."""
+        return [bytes(row[0]) for row in self.all(_bodies_on_shelf, b_place=place)]
+
+    def listed(self, shelf: str) -> Iterator[tuple[str, Thing, bytes]]:
+        """(place, object, its exact bytes) of whatever is listed on a shelf, for whomever, in the order of listing.
+
+        The file must stay open until the last.
+        """
+        for row in self.each(_listed, b_shelf=shelf):
+            yield str(row[0]), Thing(*row[2:]), bytes(row[1])
+
+    def beside(self, shelf: str) -> Iterator[tuple[str, Thing, bytes]]:
+        """The same of whatever belongs to a shelf where another row of the same version is listed."""
+        for row in self.each(_beside, b_shelf=shelf):
+            yield str(row[0]), Thing(*row[2:]), bytes(row[1])
+
     def body(self, place: str, number: int) -> bytes:
         """The exact bytes of one object of a place; empty if there is none, or if it is long."""
         row = self.one(_body, b_place=place, b_number=number)
@@ -191,10 +222,6 @@ class ViewDb(ShelfRows):
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""
         return {str(row[0]): (str(row[1]), str(row[2])) for row in self.all(_titles, b_place=place)}
-
-    def places(self) -> list[str]:
-        """Every place that something is held of."""
-        return [str(row[0]) for row in self.all(_places)]
 
     def holding(self, place: str) -> tuple[list[Marking], int] | None:
         """The markings and count of a place, or None if it is not held."""

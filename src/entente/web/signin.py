@@ -6,13 +6,11 @@ purpose. Whether the person is certified is asked each time. Source: RFC 7617 (B
 """
 
 import base64
-import hashlib
 import hmac
 import os
-import secrets
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -20,10 +18,11 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
-from entente.errors import EntenteError, KeyUnavailableError, UsageError
+from entente.errors import EntenteError, KeyUnavailableError
 from entente.keys import lock, unlock
 from entente.node.node import PERSON
-from entente.store.access_db import AccessDb, Token
+from entente.node.tokens import PREFIX, digest_of
+from entente.store.access_db import AccessDb
 from entente.store.keystore import Keystore
 from entente.store.shelf_pages import Pool
 from entente.store.shelf_rows import Reader
@@ -34,7 +33,6 @@ MOST_REMEMBERED = 1000
 TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
 OPENERS, MOST_WAITING = 2, 50  # keys opened at once, which is slow on purpose; requests that wait for it
 MARK_S = 60.0
-_PREFIX = "ent_"
 
 
 class SignInError(EntenteError):
@@ -151,10 +149,10 @@ class SignIn:
             self._left[handle] = left + change, now
 
     def _by_token(self, given: str) -> Visitor:
-        name, _, secret = given.removeprefix(_PREFIX).partition("_")
+        name, _, secret = given.removeprefix(PREFIX).partition("_")
         with self._one:
             token = self.access.token(name)
-        right = token is not None and hmac.compare_digest(token.digest, _digest(secret))
+        right = token is not None and hmac.compare_digest(token.digest, digest_of(secret))
         now = time_text(datetime.now(UTC))
         if token is None or not right or token.revoked or token.until <= now:
             raise SignInError("not a token that works", remedy="Make another: `entente token make`.")
@@ -178,22 +176,6 @@ def is_certified(reader: Reader) -> bool:
     return bool(reader.areas) and time_text(datetime.now(UTC)) < reader.until
 
 
-def make_token(access: AccessDb, handle: str, *, label: str, days: int, read_only: bool) -> tuple[Token, str]:
-    """A token of this person's works for so many days; returned with its text, which is kept nowhere.
-
-    It gives what the person may do at the time of use, never more. Raises: UsageError for less than a day or more than
-    a year, or no label.
-    """
-    if not 1 <= days <= 366 or not label.strip():
-        raise UsageError("a token needs a label and 1 to 366 days", place="token")
-    name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    now = datetime.now(UTC)
-    until = time_text(now + timedelta(days=days))
-    token = Token(name, handle, label.strip(), _digest(secret), read_only, time_text(now), until)
-    access.put_token(token)
-    return token, f"{_PREFIX}{name}_{secret}"
-
-
 def _user_and_password(given: str) -> tuple[str, str]:
     try:
         name, colon, password = base64.b64decode(given, validate=True).decode().partition(":")
@@ -202,7 +184,3 @@ def _user_and_password(given: str) -> tuple[str, str]:
     if not colon:
         raise SignInError("not a user and a password", remedy="RFC 7617: base64 of USER:PASSWORD.")
     return name, password
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from entente.areas.intelligence import feeds
-from entente.node.feeds import remove_feed
+from entente.node.feeds import add_feed, remove_feed
 from entente.store.feed_rows import FeedRow
 from entente.strict import parse_time
 from entente.terminal import FILE, MOST, Opened, columns, many, node_verb, show
@@ -36,7 +36,13 @@ def group(opened: Opened) -> click.Group:
     def feed() -> None:
         """Servers of our own nation's tools (a SIEM, OpenCTI): poll them into quarantine, push to them what is ours."""
 
-    @feed.command()
+    for make in (_add, _list, _poll, _push, _remove):
+        feed.add_command(make(opened))
+    return feed
+
+
+def _add(opened: Opened) -> click.Command:
+    @click.command("add")
     @click.argument("name")
     @click.option("--url", required=True, help="Of the server, an API root or a collection: https://HOST/PATH/.")
     @click.option("--collection", default="", help="Which one, by id, alias or title, if the URL leaves it open.")
@@ -58,15 +64,18 @@ def group(opened: Opened) -> click.Group:
         if not name.isprintable() or not name.strip() or " " in name:
             raise click.UsageError("NAME is one printable word")
         auth, secret = _secret(user, password_file, token_file)
-        ca = ca_file.read_text() if ca_file is not None else ""
+        ca = ca_file.read_bytes().decode("ascii", "replace") if ca_file is not None else ""
+        row, found = feeds.locate(FeedRow(name, url, user, auth, ca, map_id, push, b""), secret, collection=collection)
         with opened(folder) as node:
-            row, found = feeds.add_feed(
-                node, FeedRow(name, url, user, auth, ca, map_id, push, b""), secret, collection=collection
-            )
+            row = add_feed(node, row, secret)
         text = f"{row.name}: {row.url}" + ("" if row.map or row.push else f"\n{NO_MAP}")
         show(as_json, {**_shown(row), "collection": found.id}, text)
 
-    @feed.command("list")
+    return add
+
+
+def _list(opened: Opened) -> click.Command:
+    @click.command("list")
     @node_verb
     def list_(folder: Path | None, *, as_json: bool) -> None:
         """List every feed: where it is, how much it has brought, how much was set aside."""
@@ -87,7 +96,11 @@ def group(opened: Opened) -> click.Group:
         )
         show(as_json, [_shown(row) for row in rows], lines or "no feed")
 
-    @feed.command()
+    return list_
+
+
+def _poll(opened: Opened) -> click.Command:
+    @click.command("poll")
     @click.argument("name")
     @click.option("--all", "anew", is_flag=True, help="From its beginning. Nothing is taken in twice.")
     @node_verb
@@ -105,7 +118,11 @@ def group(opened: Opened) -> click.Group:
         lines += [f"  import {source}" for source in done.imports]
         show(as_json, done, "\n".join(lines))
 
-    @feed.command()
+    return poll
+
+
+def _push(opened: Opened) -> click.Command:
+    @click.command("push")
     @click.argument("name")
     @click.option("--since", default="", help="Send again what was imported since then: YYYY-MM-DDTHH:MMZ")
     @click.option("--yes", is_flag=True, help="Do it. Without it, only what would leave is shown.")
@@ -133,7 +150,11 @@ def group(opened: Opened) -> click.Group:
         lines += [f"  … and {len(done.failed) - MOST:,} more (--json)"] if done.failed[MOST:] else []
         show(as_json, done, "\n".join(lines))
 
-    @feed.command()
+    return push
+
+
+def _remove(opened: Opened) -> click.Command:
+    @click.command("remove")
     @click.argument("name")
     @node_verb
     def remove(name: str, folder: Path | None, *, as_json: bool) -> None:
@@ -142,7 +163,7 @@ def group(opened: Opened) -> click.Group:
             row = remove_feed(node, name)
         show(as_json, _shown(row), f"{row.name} is not known any more; what it brought stays")
 
-    return feed
+    return remove
 
 
 def _shown(row: FeedRow) -> dict[str, object]:

@@ -80,18 +80,17 @@ def bundle_of(objects: Sequence[bytes]) -> bytes:
     return head.encode() + b",".join(objects) + b"]}"
 
 
-def add_feed(
-    node: Node, row: FeedRow, secret: bytes, *, collection: str = "", make: Callable[..., Wire] = Wire
+def locate(
+    row: FeedRow, secret: bytes, *, collection: str = "", make: Callable[..., Wire] = Wire
 ) -> tuple[FeedRow, Collection]:
-    """The feed is known: the server was asked, and the collection is there and open to us.
+    """The feed with its collection's own URL, which the server was asked for: it is there, and open to us.
 
     Args:
-        node: where.
         row: its `url` is a server's, an API root's or a collection's.
         secret: password or token.
         collection: which one, where the URL leaves that open: its id, alias or title.
         make: makes the wire.
-    Raises: UsageError, TaxiiError; nothing was kept then.
+    Raises: UsageError, TaxiiError.
     """
     with closing(make(row.url, Credentials(row.auth, row.user, secret), ca=row.ca)) as wire:
         found = find_collection(wire, row.url, collection)
@@ -99,8 +98,7 @@ def add_feed(
         raise UsageError("we may not read this collection", place=found.url)
     if not found.can_write and row.push:
         raise UsageError("we may not write to this collection", place=found.url, remedy="Leave --push out.")
-    position = encode(Position())
-    return feeds.add_feed(node, msgspec.structs.replace(row, url=found.url, position=position), secret), found
+    return msgspec.structs.replace(row, url=found.url, position=encode(Position())), found
 
 
 def _wire(node: Node, row: FeedRow, make: Callable[..., Wire]) -> Wire:
@@ -308,7 +306,7 @@ def _sources(node: Node, row: FeedRow, since: str) -> list[str]:
 
 
 def _bodies(node: Node, source: str) -> list[bytes]:
-    return [data for data in node.view.each_body(source) if data]
+    return [data for data in node.view.bodies_on_shelf(source) if data]
 
 
 def _fresh(objects: Sequence[bytes], seen: set[bytes]) -> list[bytes]:

@@ -77,8 +77,10 @@ class _Round:
         self.narrow = False  # looking for one object that cannot be read
         self.looking = False  # beyond what the server called the end
         self.lost_cursor = False
+        self.fresh = False  # whether anything new came since a cursor was lost
         self.empty = self.passed = self.largest = 0
-        self.seen: set[bytes] = set()
+        self.seen: set[bytes] = set()  # pages of this round,
+        self.walked: set[bytes] = set()  # and those since a cursor was lost
 
     def steps(self) -> Iterator[Step]:
         while True:
@@ -110,11 +112,11 @@ class _Round:
         if self.looking:
             return ""
         if fault.fault in ("refused", "missing") and here.next:
-            back = self._back(here)
-            if self.lost_cursor and instant(back) <= instant(here.after):
+            if self.lost_cursor and not self.fresh:
                 raise fault
-            self.lost_cursor = True
-            self.here = msgspec.structs.replace(here, next="", after=back)
+            self.lost_cursor, self.fresh = True, False
+            self.walked.clear()
+            self.here = msgspec.structs.replace(here, next="", after=self._back(here))
             return ""
         if fault.fault not in ("unreadable", "too large"):
             raise fault
@@ -129,11 +131,13 @@ class _Round:
         return f"an object added at {past} could not be read ({fault.detail})"
 
     def _is_again(self, page: Page) -> bool:
-        """Whether these very objects came before in this round; an empty page never does."""
+        """Whether these very objects came before on this walk; an empty page never does."""
         if not page.objects:
             return False
         digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in page.objects)).digest()
-        again = digest in self.seen
+        again = digest in self.walked
+        self.fresh |= digest not in self.seen
+        self.walked.add(digest)
         self.seen.add(digest)
         return again
 
@@ -166,9 +170,7 @@ class _Round:
         if not last or not page.objects:
             raise _stuck("it has more, and states neither `next` nor X-TAXII-Date-Added-Last")
         back = lowered(last)
-        if instant(back) > instant(here.after):
-            if again:
-                raise _stuck("it gives the same page again")
+        if instant(back) > instant(here.after) and not again:
             self.here = msgspec.structs.replace(here, next="", after=back)
             self.largest = 0
             self._widen()
@@ -177,7 +179,7 @@ class _Round:
             self.here = msgspec.structs.replace(here, next="", after=last)
             return f"what else was added at {last} may be missing: it was read one by one"
         if len(page.objects) <= self.largest or self.size >= self.limit * LARGEST:
-            raise _stuck("more objects bear one date_added than fit a page, and it states no `next`")
+            raise _stuck("it gives the same page again: more objects bear one date_added than it gives at once")
         self.largest = len(page.objects)
         self.size *= SMALLER
         self.here = msgspec.structs.replace(here, next="")

@@ -15,6 +15,7 @@ from entente.treaty.record import Data, Record, Rejected, whole
 MEDIA = "application/stix+json;version=2.1"
 
 _LONGEST_ID = 300  # a type has at most 250 characters, the rest of an id 38
+_LONGEST_REASON = 300  # the name of a property may be as long as it likes
 _TITLE = 120
 _TITLE_FROM = ("name", "value", "pattern", "abstract", "content", "explanation", "path", "key", "subject", "user_id")
 _JOINERS = "\u200c\u200d"  # needed to write Hindi; the other format characters could disguise a title
@@ -40,7 +41,8 @@ def split(data: bytes, *, place: str) -> tuple[list[Record], list[Rejected]]:
     for index, raw in enumerate(bundle.members(data, place=place)):
         value, reason = _read(raw)
         own = value.get("id") if isinstance(value, dict) else None
-        where = f"objects[{index}] {own}" if isinstance(own, str) and rules.IDENTIFIER(own) else f"objects[{index}]"
+        named = isinstance(own, str) and len(own) <= _LONGEST_ID and rules.IDENTIFIER(own)
+        where = f"objects[{index}] {own}" if named else f"objects[{index}]"
         if reason is None:
             record = _record(raw, value)
             first = kept.setdefault((record.id, record.order), record)
@@ -73,7 +75,7 @@ def _read(data: bytes) -> tuple[Any, str | None]:
     try:
         value = parse_foreign(data)
     except FormatError as fault:
-        return None, fault.detail
+        return None, fault.detail[:_LONGEST_REASON]
     reason = rules.fault(value)
     if reason is not None and not reason.isprintable():  # it may quote the object
         reason = "".join(char if char.isprintable() else "?" for char in reason)

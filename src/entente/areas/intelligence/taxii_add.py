@@ -19,17 +19,18 @@ from entente.node.import_ import Imported
 from entente.node.map import latest_map
 from entente.node.node import Node
 from entente.node.propose import NothingCrossesError, Proposal, Wish
-from entente.node.shelves import OWN, shelf, take_down
+from entente.node.shelves import FROM, OWN, shelf, take_down
 from entente.node.standing import usable
 from entente.store.shelf_pages import ALL, FIRST, LAST
 from entente.store.shelf_rows import Listing, stamp_of, time_of
 from entente.store.view_db import Thing
-from entente.strict import canonical
+from entente.strict import canonical, parse_foreign
 from entente.web.door import Door
 from entente.web.signin import Visitor
 
 FORMAT = "stix-2.1"
 JOURNAL = "taxii"
+RETURNS = ("sighting", "opinion", "note")  # what says something about another object
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,11 +138,28 @@ class _Adding:
 
     def _best(self, source: str) -> Proposal:
         """The proposal under a standing approval that lets it leave by itself, or else one for persons to approve."""
+        parents = self._parents(source)
         for standing in usable(self.node, self.area, FORMAT):
-            made = self.node.propose(source, Wish(self.visitor.handle, view=standing.view, standing=standing.act))
+            wish = Wish(self.visitor.handle, view=standing.view, standing=standing.act, parents=parents)
+            made = self.node.propose(source, wish)
             if made.state == "approved":
                 return made
-        return self.node.propose(source, Wish(self.visitor.handle))
+        return self.node.propose(source, Wish(self.visitor.handle, parents=parents))
+
+    def _parents(self, source: str) -> tuple[str, ...]:
+        """The partner's releases about whose objects something is said here: what is said derives from them."""
+        about: set[str] = set()
+        for number, thing in enumerate(self.node.view.things(source)):
+            if thing.type in RETURNS:
+                about.update(_about(self.node.view.body(source, number)))
+        held = (self.node.view.versions(shelf(self.area, FROM), own) for own in sorted(about))
+        return tuple(sorted({one.place for versions in held for one in versions}))
+
+
+def _about(body: bytes) -> Iterable[str]:
+    """The ids of what a sighting, an opinion or a note is about."""
+    value = parse_foreign(body)
+    return [value["sighting_of_ref"]] if value["type"] == "sighting" else value["object_refs"]
 
 
 def _named(data: object, now: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ Source: TAXII 2.1 (OASIS Standard), 1.6 and 3; RFC 9110.
 
 import asyncio
 import base64
+import logging
 import re
 import ssl
 import time
@@ -39,6 +40,9 @@ _UNFIT = (406, 415)
 _MEDIA = re.compile(r'application/taxii\+json(?:\s*;\s*version="?(?P<version>[^";\s]*)"?)?(?:\s*;.*)?\Z', re.IGNORECASE)
 _PORTS = {"https": 443, "http": 80}
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
+
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # below that they log headers, which may hold what we sent
 
 Fault = Literal["away", "denied", "missing", "refused", "unreadable", "unfit", "too large"]
 
@@ -148,7 +152,7 @@ class Wire:
         self.origin, self.pause, self._answer_s = origin_of(url), pause, answer_s
         self.conceal = credentials.conceal
         try:
-            context = ssl.create_default_context(cadata=ca or None)
+            context = ssl.create_default_context(cadata=ca or None) if ca or self.origin[0] == "https" else False
         except (ssl.SSLError, ValueError):
             raise UsageError("this is no certificate", remedy="Give the server's CA as PEM.") from None
         self._http = httpx2.AsyncClient(
