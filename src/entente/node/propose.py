@@ -91,6 +91,32 @@ def propose(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: s
     `why` shows each rule.
     Raises: UsageError for an unknown name; RefusedError if nothing at all may cross (nothing is kept then).
     """
+    made = _screened(node, areas, validate, name, wish)
+    if not made.kept:
+        _journal(node, made.stuff.place, made.refused)
+        raise NothingCrossesError(tuple(why for _, why in made.refused))
+    return _freeze(node, areas[made.stuff.area], made, author=wish.author)
+
+
+def foreseen(
+    node: Ledger, areas: Mapping[str, Area], validate: Validate, name: str, wish: Wish
+) -> tuple[str, Marking | None]:
+    """The area of the release that `propose` would make, and its marking, or None if nothing would cross."""
+    made = _screened(node, areas, validate, name, wish)
+    return made.stuff.area, _joined(node, made.template, made.kept)
+
+
+class _Screened(msgspec.Struct, frozen=True):
+    """What of an import may cross, each record with its marking; the rest with the reason."""
+
+    template: Core
+    stuff: Material
+    kept: list[tuple[Record, Marking]]
+    refused: list[tuple[Record, Refusal]]
+    properties: Mapping[str, int]
+
+
+def _screened(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: str, wish: Wish) -> _Screened:
     stuff = find_material(node, areas, validate, name, wish.parents)
     law = node.law
     terms = law.law.areas.get(stuff.area)
@@ -107,13 +133,15 @@ def propose(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: s
         stuff, properties = made.stuff, made.properties
     screening = screen(stuff.records, law.law, stuff.area, stuff.mark, decide_marking)
     kept, refused = _apply_view(areas[stuff.area], template.view, screening, law)
-    if not kept:
-        _journal(node, stuff.place, refused)
-        raise NothingCrossesError(tuple(why for _, why in refused))
-    return _freeze(
-        node, areas[stuff.area], template, stuff=stuff, author=wish.author, kept=kept, refused=refused,
-        properties=properties,
-    )  # fmt: skip
+    return _Screened(template, stuff, kept, refused, properties)
+
+
+def _joined(node: Ledger, template: Core, kept: Sequence[tuple[Record, Marking]]) -> Marking | None:
+    """The common marking of what crosses; None if there is none."""
+    law = node.laws[template.agreement].law
+    markings = list(dict.fromkeys(marking for _, marking in kept))
+    scales = {scale_of(marking, node.party, law) for marking in markings}
+    return join(markings, law.ranks[min(scales)], min(scales)) if len(scales) == 1 else None
 
 
 def _template(node: Ledger, law: SignedAgreement, terms: Terms, stuff: Material, wish: Wish) -> Core:
@@ -173,22 +201,12 @@ def _apply_view(
     return kept, refused
 
 
-def _freeze(
-    node: Ledger,
-    area: Area,
-    template: Core,
-    *,
-    stuff: Material,
-    author: str,
-    kept: list[tuple[Record, Marking]],
-    refused: list[tuple[Record, Refusal]],
-    properties: Mapping[str, int],
-) -> Proposal:
+def _freeze(node: Ledger, area: Area, screened: _Screened, *, author: str) -> Proposal:
     """Payload, key, salt, blob and core are made and kept; nothing of them changes any more."""
+    template, stuff, kept, refused = screened.template, screened.stuff, screened.kept, screened.refused
     law = node.laws[template.agreement].law
     markings = list(dict.fromkeys(marking for _, marking in kept))
-    scales = {scale_of(marking, node.party, law) for marking in markings}
-    joined = join(markings, law.ranks[min(scales)], min(scales)) if len(scales) == 1 else None
+    joined = _joined(node, template, kept)
     if joined is None:
         raise RefusedError(
             "the records have no common marking (purposes or originators differ)",
@@ -220,6 +238,7 @@ def _freeze(
     decision, private = check_draft(node, draft, skip=NOT_YET)
     ready = "approved" if isinstance(core.standing, str) else "checked"
     draft = msgspec.structs.replace(draft, state=ready if decision.permit and private.permit else "drafted")
+    properties = screened.properties
     redacted = [(record, properties[record.sha256]) for record, _ in kept if record.sha256 in properties]
     with node.db.transaction():
         _journal(node, rid, refused)

@@ -18,13 +18,15 @@ from entente.errors import RefusedError, UsageError
 from entente.node.import_ import Imported
 from entente.node.map import latest_map
 from entente.node.node import Node
-from entente.node.propose import NothingCrossesError, Proposal, Wish
+from entente.node.propose import NOT_YET, NothingCrossesError, Proposal, Wish, check_draft, foreseen
 from entente.node.shelves import FROM, OWN, shelf, take_down
-from entente.node.standing import usable
+from entente.node.standing import Granted, usable
+from entente.store.node_db import DraftRow
 from entente.store.shelf_pages import ALL, FIRST, LAST
-from entente.store.shelf_rows import Listing, stamp_of, time_of
+from entente.store.shelf_rows import NOBODY, Listing, stamp_of, time_of
 from entente.store.view_db import Thing
 from entente.strict import canonical, parse_foreign
+from entente.treaty.request import Decision
 from entente.web.door import Door
 from entente.web.signin import Visitor
 
@@ -102,9 +104,9 @@ class _Adding:
 
     def _propose(self, source: str, things: Sequence[Thing]) -> None:
         """What is drafted as a release is good; what the agreement refuses is not, each object with its article."""
-        known = [row for row in self.node.db.drafts_of(source) if row.state != "drafted"]
+        known = [row for row in self.node.db.drafts_of(source) if self.node.keys.key(row.rid) is not None]
         if known:
-            self._split(things, known[-1].rid, f"in release {known[-1].rid[:16]}: {known[-1].state}", {})
+            self._again(known, things)
             return
         try:
             made = self._best(source)
@@ -116,9 +118,8 @@ class _Adding:
             self.bad += [self._told(one, f"{fault.detail} {fault.place}".strip()) for one in things]
             return
         reasons = {record.sha256: f"{why.reason} (Art. {why.article})" for record, why in made.refused}
-        worst = next(iter((*made.decision.refusals, *made.gate.refusals)), None)
-        if made.state == "drafted" and worst is not None:
-            words = f"the whole release, by rule {worst.rule}: {worst.observed} (Art. {worst.article})"
+        words = _refused(made.decision, made.gate)
+        if made.state == "drafted" and words:
             self.bad += [self._told(one, reasons.get(one.sha256, words)) for one in things]
         elif made.state == "approved":
             when = self.node.queue([made.rid])
@@ -126,6 +127,18 @@ class _Adding:
             self._split(things, made.rid, words, reasons)
         else:
             self._split(things, made.rid, f"in draft {made.rid[:16]}, which persons must approve", reasons)
+
+    def _again(self, known: Sequence[DraftRow], things: Sequence[Thing]) -> None:
+        """What was added before is in the draft it was in then, and a draft that stands refused is not made anew."""
+        row = next((row for row in reversed(known) if row.state != "drafted"), known[-1])
+        state = row.state
+        if state == "drafted":
+            words = _refused(*check_draft(self.node, row, skip=NOT_YET))
+            if words:
+                self.bad += [self._told(one, words) for one in things]
+                return
+            state = "persons must approve it"
+        self._split(things, row.rid, f"in release {row.rid[:16]}: {state}", {})
 
     def _split(self, things: Iterable[Thing], rid: str, words: str, reasons: Mapping[str, str]) -> None:
         crossing = {(one.id, one.version) for one in self.node.view.things(rid)}
@@ -141,25 +154,47 @@ class _Adding:
         parents = self._parents(source)
         for standing in usable(self.node, self.area, FORMAT):
             wish = Wish(self.visitor.handle, view=standing.view, standing=standing.act, parents=parents)
-            made = self.node.propose(source, wish)
-            if made.state == "approved":
-                return made
+            if self._fits(source, standing, wish):
+                made = self.node.propose(source, wish)
+                if made.state == "approved":
+                    return made
         return self.node.propose(source, Wish(self.visitor.handle, parents=parents))
 
+    def _fits(self, source: str, standing: Granted, wish: Wish) -> bool:
+        """Whether what would cross is of the standing approval's class, so that no draft is made for nothing."""
+        area, mark = foreseen(self.node, self.node.areas, self.node.validate, source, wish)
+        ranks = self.node.law.law.ranks[self.node.party]
+        return (
+            mark is not None
+            and (area, mark.purpose, mark.caveats) == (standing.area, standing.purpose, ())
+            and ranks.get(mark.level, NOBODY) <= ranks.get(standing.ceiling, -1)
+        )
+
     def _parents(self, source: str) -> tuple[str, ...]:
-        """The partner's releases about whose objects something is said here: what is said derives from them."""
+        """The partner's releases about whose objects something is said here: what is said derives from them.
+
+        Only of what may be read by who says it: else what becomes of it would tell that it is there.
+        """
         about: set[str] = set()
         for number, thing in enumerate(self.node.view.things(source)):
             if thing.type in RETURNS:
                 about.update(_about(self.node.view.body(source, number)))
         held = (self.node.view.versions(shelf(self.area, FROM), own) for own in sorted(about))
-        return tuple(sorted({one.place for versions in held for one in versions}))
+        return tuple(sorted({one.place for versions in held for one in versions if one.rank <= self.visitor.rank}))
 
 
 def _about(body: bytes) -> Iterable[str]:
     """The ids of what a sighting, an opinion or a note is about."""
     value = parse_foreign(body)
     return [value["sighting_of_ref"]] if value["type"] == "sighting" else value["object_refs"]
+
+
+def _refused(decision: Decision, gate: Decision) -> str:
+    """Why a whole release is refused; empty if it is not."""
+    worst = next(iter((*decision.refusals, *gate.refusals)), None)
+    if worst is None:
+        return ""
+    return f"the whole release, by rule {worst.rule}: {worst.observed} (Art. {worst.article})"
 
 
 def _named(data: object, now: str) -> tuple[str, str]:
