@@ -80,7 +80,8 @@ def held(site: Site) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     "kind",
     [
-        "", "application/json", "application/stix+json;version=2.1", "text/plain", "application/taxii+json;version=2.0", "*/*",
+        "", "application/json", "application/stix+json;version=2.1", "text/plain",
+        "application/taxii+json;version=2.0", "*/*",
         "application/*", "application/taxii+json;version=2.1, text/plain", "multipart/form-data", "application/taxii",
     ],
 )  # fmt: skip
@@ -139,8 +140,10 @@ def test_a_body_that_turns_out_too_long_is_refused(site: Site, monkeypatch: pyte
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b" ", b"[]", b"null", b"1", b'"x"', b"{", b'{"objects":}', b'{"objects":{}}', b'{"objects":null}', b'{"objects":1}',
-        b'{"objects":[],"objects":[]}', b"\xef\xbb\xbf{}", '{"objects":[]}'.encode("utf-16"), b"\xff", b'{"objects":[]}x',
+        b"", b" ", b"[]", b"null", b"1", b'"x"', b"{", b'{"objects":}', b'{"objects":{}}', b'{"objects":null}',
+        b'{"objects":1}',
+        b'{"objects":[],"objects":[]}', b"\xef\xbb\xbf{}", '{"objects":[]}'.encode("utf-16"), b"\xff",
+        b'{"objects":[]}x',
         b'{"objects":[' + b"[" * 100_000, b'{"x":' + b"[" * 70 + b"]" * 70 + b"}", b'{"a":1,"a":2}', b'{"a":NaN}',
     ],
 )  # fmt: skip
@@ -265,7 +268,8 @@ def versions(site: Site, number: int) -> list[str]:
     ("query", "left"),
     [
         ("", ""), ("match[version]=all", ""), ("match[version]=first", "BC"), ("match[version]=last", "AB"),
-        ("match[version]=first,last", "B"), ("match[version]=2026-02-01T00:00:00.000Z", "AC"), ("match[version]=2031-01-01T00:00:00Z", "ABC"),
+        ("match[version]=first,last", "B"), ("match[version]=2026-02-01T00:00:00.000Z", "AC"),
+        ("match[version]=2031-01-01T00:00:00Z", "ABC"),
         ("match[spec_version]=2.0", "ABC"), ("match[spec_version]=2.1", ""),
     ],
 )  # fmt: skip

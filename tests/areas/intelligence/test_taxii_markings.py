@@ -33,7 +33,8 @@ def name_of(kind: int, number: int, level: int | None, word: str, **more: str) -
 # (number, level or None for one that is not mapped, is it the second version)
 OWN: list[tuple[int, int | None, bool]] = [
     (1, 0, False), (2, 1, False), (3, 2, False), (4, 3, False), (5, 4, False), (6, None, False),
-    (7, 0, False), (7, 3, True), (8, 3, False), (8, 1, True), (9, 2, False), (9, 2, True), (10, 4, False), (10, 3, True),
+    (7, 0, False), (7, 3, True), (8, 3, False), (8, 1, True), (9, 2, False), (9, 2, True), (10, 4, False), (10, 3,
+    True),
 ]  # fmt: skip
 SCOS = [(1, 0), (2, 3), (3, None), (4, 2)]
 
@@ -166,9 +167,10 @@ def acts(site: Site) -> list[str]:
         again = site.ask(LOOKER, f"status/{made.json()['id']}/")
         assert again.content == made.content
         lines.append(_UUID.sub('"id":"STATUS"', f"{made.status_code} {made.text}"))
-    for own in (id_of(5), id_of(99), sco_of(9), id_of(6), id_of(8), id_of(4)):
-        for query in ("?match[version]=first", "?match[version]=2026-01-02T03:04:05Z", ""):
-            lines.append(told(site, LOOKER, f"collections/own/objects/{own}/{query}", "DELETE").replace(own, "ID"))
+    unseen = (id_of(5), id_of(99), sco_of(9), id_of(6), id_of(8), id_of(4))
+    chosen = ("?match[version]=first", "?match[version]=2026-01-02T03:04:05Z", "")
+    paths = [(own, f"collections/own/objects/{own}/{query}") for own in unseen for query in chosen]
+    lines += [told(site, LOOKER, path, "DELETE").replace(own, "ID") for own, path in paths]
     return lines
 
 

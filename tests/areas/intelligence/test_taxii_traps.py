@@ -82,7 +82,8 @@ def test_versions_are_paged_too(site: Site) -> None:
 
 TIMES = [
     "2000-01-01T00:00:00Z", "2000-01-01T00:00:00.0Z", "2000-01-01T00:00:00.1234Z", "2000-01-01T00:00:00.123456Z",
-    "2000-01-01T00:00:00.123456789Z", "2000-01-01T00:00:00%2B00:00", "2000-01-01T00:00:00+00:00", "2000-01-01T09:00:00-05:30",
+    "2000-01-01T00:00:00.123456789Z", "2000-01-01T00:00:00%2B00:00", "2000-01-01T00:00:00+00:00",
+    "2000-01-01T09:00:00-05:30",
     "2000-01-01t00:00:00z", "1960-01-01T00:00:00Z", "0001-01-01T00:00:00Z",
 ]  # fmt: skip
 
@@ -96,8 +97,10 @@ def test_added_after_is_read_however_it_is_written(site: Site, after: str) -> No
     "after",
     [
         "garbage", "", "2000-01-01", "2000-01-01T00:00:00", "2000-13-01T00:00:00Z", "2000-01-01 00:00:00Z", "0", "-1",
-        "2000-01-01T00:00:00.Z", "2000-01-01T00:00:00,5Z", "2000-01-01T24:00:00Z", "2000-02-30T00:00:00Z", "٢٠٠٠-01-01T00:00:00Z",
-        "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00%2B23:59", "2000-01-01T00:00:00+99:99", "now",
+        "2000-01-01T00:00:00.Z", "2000-01-01T00:00:00,5Z", "2000-01-01T24:00:00Z", "2000-02-30T00:00:00Z",
+        "٢٠٠٠-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00%2B23:59",
+        "2000-01-01T00:00:00+99:99", "now",
         "2000-01-01T00:00:00Z,2001-01-01T00:00:00Z", "2000-01-01T00:00:00ZZ", "99999-01-01T00:00:00Z",
     ],
 )  # fmt: skip
@@ -239,7 +242,8 @@ def test_a_cursor_is_good_for_its_own_question_alone(site: Site) -> None:
     for path in good:
         assert site.ask("rung0", f"{path}&next={given}").status_code == 200, path
     elsewhere = [
-        f"{OBJECTS}?limit=2", f"{OBJECTS}?match[type]=indicator&limit=2", f"{OBJECTS}?{query}&added_after=2000-01-01T00:00:00Z",
+        f"{OBJECTS}?limit=2", f"{OBJECTS}?match[type]=indicator&limit=2",
+        f"{OBJECTS}?{query}&added_after=2000-01-01T00:00:00Z",
         f"{OBJECTS}?match[type]=indicator,malware&match[version]=all", f"collections/own/manifest/?{query}",
         f"collections/from-{site.partner}/objects/?{query}", f"{OBJECTS}?{query}&match[spec_version]=2.0",
         f"{OBJECTS}{id_of(1)}/?match[version]=all", f"{OBJECTS}{id_of(1)}/versions/?limit=1",
@@ -290,16 +294,21 @@ def test_a_cursor_outlives_the_process(site: Site) -> None:
 
 GOOD = [
     "", "*/*", "application/*", "application/taxii+json", "application/taxii+json;version=2.1",
-    "application/taxii+json; version=2.1", "application/taxii+json ; version = 2.1", 'application/taxii+json;version="2.1"',
-    "Application/TAXII+JSON;Version=2.1", "text/html, application/taxii+json;version=2.1;q=0.1", "text/html,*/*;q=0.8",
+    "application/taxii+json; version=2.1", "application/taxii+json ; version = 2.1",
+    'application/taxii+json;version="2.1"',
+    "Application/TAXII+JSON;Version=2.1", "text/html, application/taxii+json;version=2.1;q=0.1",
+    "text/html,*/*;q=0.8",
     "application/taxii+json;version=2.0, application/taxii+json;version=2.1", "application/taxii+json;q=0.5",
 ]  # fmt: skip
 BAD = [
     "text/html", "application/json", "application/taxii+json;version=2.0", "application/taxii+json;version=3",
-    "application/vnd.oasis.taxii+json;version=2.0", "application/stix+json;version=2.1", "text/*", "*/*;q=0", "garbage",
-    "application/taxii+json;version=2.1;q=0", "application/taxii+json;version=", "application/taxii+jsonx", "*/json", ";", ",",
+    "application/vnd.oasis.taxii+json;version=2.0", "application/stix+json;version=2.1", "text/*", "*/*;q=0",
+    "garbage",
+    "application/taxii+json;version=2.1;q=0", "application/taxii+json;version=", "application/taxii+jsonx", "*/json",
+    ";", ",",
 ]  # fmt: skip
-READS = ["/taxii2/", "", "collections/", "collections/own/", OBJECTS, "collections/own/manifest/", f"{OBJECTS}{id_of(2)}/",
+READS = ["/taxii2/", "", "collections/", "collections/own/", OBJECTS, "collections/own/manifest/",
+f"{OBJECTS}{id_of(2)}/",
          f"{OBJECTS}{id_of(2)}/versions/"]  # fmt: skip
 
 
