@@ -1,6 +1,7 @@
 """Pairs of nodes, each on a copy of a template that is built once per run and agreement."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from entente import keys
 from lab.pair import Pair, Template, build
 from lab.tls import Ends, Party
 
+# What needs schemathesis is collected where it is: `./run test fuzz`, which fails when it finds no test.
+collect_ignore = [] if find_spec("schemathesis") else ["areas/intelligence/taxii/test_schemathesis.py"]
 CHEAP = 2**5
 Make = Callable[..., Pair]
 

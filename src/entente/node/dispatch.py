@@ -18,7 +18,7 @@ from entente.keys import SUITE_ALGORITHM, digest, verify
 from entente.node.approve import draft_of
 from entente.node.ledger import Draft, Ledger
 from entente.node.propose import gate_draft, journal_decision
-from entente.node.shelves import TO, shelf
+from entente.node.shelves import list_sent
 from entente.store.node_db import DraftRow
 from entente.strict import canonical, encode, parse, parse_as
 from entente.treaty.approval import Approval, Core, Sealed
@@ -86,8 +86,7 @@ def dispatch(node: Ledger, rids: Sequence[str]) -> list[Dispatched]:
     for rid, decision in refused.items():
         _back_to_draft(node, rid, decision)
     done = [fact for rid in ready if rid not in refused and (fact := node.side.release(rid)) is not None]
-    for fact in done:
-        node.view.list_holding(fact.rid, shelf(fact.area, TO))
+    list_sent(node)
     if refused:
         worst = next(iter(refused.values())).refusals[0]
         raise RefusedError(

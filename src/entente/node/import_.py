@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,8 +11,9 @@ from entente.crossing.seal import seal
 from entente.errors import FormatError, UsageError
 from entente.node.held import PACK
 from entente.node.ledger import Ledger
-from entente.node.shelves import OWN, bring_back, import_holding, shelf
+from entente.node.shelves import APART, OWN, bring_back, import_holding, ranker, shelf
 from entente.store.node_db import SourceRow
+from entente.store.shelf_rows import NOBODY, Twin
 from entente.strict import canonical, parse_foreign, read_own
 from entente.treaty.area import Area
 from entente.treaty.marking import Mapper, MarkingMap
@@ -59,6 +60,7 @@ def import_file(
     map_id: str,
     validate: Validate,
     along: Along = lambda _: None,
+    reads: int = NOBODY,
 ) -> Imported:
     """The file's objects can be proposed; the exact file rests encrypted, and importing it again changes nothing.
 
@@ -71,12 +73,14 @@ def import_file(
         map_id: the marking map that its foreign markings will be read by; "" for none.
         validate: reads records in a child process, for an area that opens foreign formats.
         along: what it writes into node.db is committed with the import, or neither is.
+        reads: the rank up to which whoever imports may read; what stands above it neither hinders nor shows.
     Raises: FormatError if the file as a whole cannot be read; nothing is imported then.
     """
     mapper = mapper_of(node, map_id)
     records, rejected = area.split(form, data, place=place)
     records, rejected = opened(area, form, records, rejected, validate)
-    records, rejected = _without_contradictions(node, shelf(area.name, OWN), records, rejected)
+    found = _Standing(node, shelf(area.name, OWN), ranker(node, mapper), reads)
+    records, rejected = found.sort(records, rejected)
     digest = hashlib.sha256(map_id.encode() + b"\n")
     for piece in pieces(data):
         digest.update(piece)
@@ -90,31 +94,60 @@ def import_file(
     node.keys.put_key(PACK + source, os.urandom(32))  # the first under this name stands, also after a crash
     dek = node.keys.key(PACK + source) or b""
     blob = node.blobs.write(lambda write: seal(pieces(data), dek, write))
-    node.view.put_holdings([import_holding(node, area.name, source, records, mapper)])
+    node.view.put_holdings([import_holding(node, area.name, source, records, mapper, apart=found.apart)])
     row = SourceRow(source, node.now(), area.name, form, blob.root, blob.size, len(records), len(rejected), map_id)
     with node.db.transaction():
         node.db.put_source(row)
         for bad in rejected:  # a reason may quote content: it is told, not kept
             node.db.journal(row.at, "quarantine", source, canonical({"sha256": bad.sha256}))
+        if found.apart:
+            node.db.journal(row.at, APART, source, canonical(found.apart))
         for parent in sorted({rid for record in records for rid in record.parents}):
             node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
         along(done)
     return done
 
 
-def _without_contradictions(
-    node: Ledger, shelf: str, records: list[Record], rejected: list[Rejected]
-) -> tuple[list[Record], list[Rejected]]:
-    """The records but for those of which the same id and version stands on the shelf and says something else."""
-    kept, bad = [], list(rejected)
-    for record in records:
-        twin = node.view.twin(shelf, record.id, record.order)
-        if twin is None or twin[2] == record.sha256 or _same_json(node.view.body(twin[0], twin[1]), record.data):
-            kept.append(record)
-        else:
-            reason = f"same id and version as an earlier object, other content: {twin[2]} kept, {record.sha256} not"
-            bad.append(Rejected(record.data, record.id, reason))
-    return kept, bad
+class _Standing:
+    """What stands on a shelf, as an import meets it."""
+
+    def __init__(self, node: Ledger, shelf: str, rank: Callable[[Record], int], reads: int) -> None:
+        self.node, self.shelf, self.rank, self.reads = node, shelf, rank, reads
+        self.apart: dict[str, str] = {}
+
+    def sort(self, records: list[Record], rejected: list[Rejected]) -> tuple[list[Record], list[Rejected]]:
+        """The records but for those of which the same id and version stands there and says something else.
+
+        What stands above the clearance of whoever imports is not compared: such a record is kept, apart from it.
+        """
+        kept, bad = [], list(rejected)
+        for record in records:
+            twins = self.node.view.twins(self.shelf, record.id, record.order)
+            against = self._against(record, twins) if twins else None
+            if against is None:
+                kept.append(record)
+            else:
+                reason = f"same id and version as an earlier object, other content: {against} kept, {record.sha256} not"
+                bad.append(Rejected(record.data, record.id, reason))
+        return kept, bad
+
+    def _against(self, record: Record, twins: Sequence[Twin]) -> str | None:
+        """The digest of what a record contradicts; None if it stands with its equal, or apart from what is above."""
+        seen = [twin for twin in twins if twin.rank <= self.reads]
+        same = next((twin for twin in (seen or twins) if self._says_the_same(record, twin)), None)
+        if same is not None and (seen or self.rank(record) >= same.rank):
+            if same.apart:
+                self.apart[record.sha256] = same.apart
+            return None
+        if seen:
+            return seen[0].sha256
+        self.apart[record.sha256] = record.sha256
+        return None
+
+    def _says_the_same(self, record: Record, twin: Twin) -> bool:
+        if twin.sha256 == record.sha256:
+            return True
+        return _same_json(self.node.view.body(twin.place, twin.number), record.data)
 
 
 def _same_json(first: bytes, second: Data) -> bool:

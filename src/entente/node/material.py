@@ -74,7 +74,7 @@ def _imported(node: Ledger, area: Area, source: SourceRow, parents: Iterable[str
     above = {rid: _in_our_words(node, law, rid) for rid in named.union(*(record.parents for record in records))}
 
     def mark(record: Record) -> Marking | str:
-        own = mapper.mark(record.id, record.author, record.markings)
+        own = mapper.mark(record.id, record.author, record.markings, record.granular)
         over = [above[rid] for rid in sorted(named.union(record.parents))]
         if isinstance(own, str) or not over:
             return own

@@ -48,6 +48,7 @@ from entente.node.import_ import Validate
 from entente.node.ledger import Ledger
 from entente.node.served import FolderTree, Reader
 from entente.node.wire import WireTree
+from entente.store.shelf_rows import NOBODY
 from entente.store.view_db import Thing
 from entente.treaty.area import Area
 from entente.treaty.cover import ReplySheet, RequestSheet, Stated
@@ -92,8 +93,6 @@ class Node(Ledger):
         destroy.settle(self)
         if self.trees and not self.view.built:
             self.rebuild()
-        if self.trees and self.frozen:
-            shelves.drop_strays(self)
         shelves.settle(self)
         shelves.project(self)
 
@@ -123,26 +122,21 @@ class Node(Ledger):
         return map.sign_map(self, found, list(persons))
 
     def import_file(
-        self,
-        area: str,
-        data: Data,
-        *,
-        place: str,
-        map_id: str,
-        form: str = "",
-        along: import_.Along = lambda _: None,
-    ) -> import_.Imported:
+        self, area: str, data: Data, *, place: str, map_id: str, form: str = "",
+        along: import_.Along = lambda _: None, reads: int = NOBODY,
+    ) -> import_.Imported:  # fmt: skip
         """The file's objects can be proposed; `form` is its format, the area's first by default.
 
-        What `along` writes into node.db is committed with it.
+        What `along` writes into node.db is committed with it; `reads` is the rank up to which the importer may read.
         """
         if area not in self.areas:
             raise UsageError(f"area {area} is not built here", remedy=f"Built: {', '.join(self.areas)}.")
         found = self.areas[area]
         if form and form not in found.formats:
             raise UsageError(f"{area} has no format {form}", remedy=f"Its formats: {', '.join(found.formats)}.")
+        chosen = form or found.formats[0]
         return import_.import_file(
-            self, found, form or found.formats[0], data, place=place, map_id=map_id, validate=self.validate, along=along
+            self, found, chosen, data, place=place, map_id=map_id, validate=self.validate, along=along, reads=reads
         )
 
     def propose(self, source: str, wish: propose.Wish) -> propose.Proposal:

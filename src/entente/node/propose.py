@@ -103,7 +103,7 @@ def propose(node: Ledger, areas: Mapping[str, Area], validate: Validate, name: s
 
     properties: Mapping[str, int] = {}
     if template.view == "granular":
-        made = redact(stuff, areas[stuff.area], law.law.ranks[node.party], node.party, decide_marking)
+        made = redact(stuff, areas[stuff.area], decide_marking)
         stuff, properties = made.stuff, made.properties
     screening = screen(stuff.records, law.law, stuff.area, stuff.mark, decide_marking)
     kept, refused = _apply_view(areas[stuff.area], template.view, screening, law)

@@ -9,7 +9,16 @@ from entente.errors import EntenteError
 from entente.node.held import read_release, read_source
 from entente.node.import_ import Validate, mapper_of, opened
 from entente.node.ledger import Ledger
-from entente.node.shelves import ORDERS, TO, apply_changes, import_holding, project, release_holding, settle, shelf
+from entente.node.shelves import (
+    ORDERS,
+    SENT,
+    apply_changes,
+    import_holding,
+    kept_apart,
+    project,
+    release_holding,
+    settle,
+)
 from entente.strict import parse_as
 from entente.treaty.approval import Core
 from entente.treaty.area import Area
@@ -29,7 +38,8 @@ def rebuild(node: Ledger, areas: Mapping[str, Area], validate: Validate) -> tupl
             continue
         try:
             kept, _ = opened(area, source.format, read_source(node, area, source), [], validate)
-            node.view.put_holdings([import_holding(node, area.name, source.id, kept, mapper_of(node, source.map))])
+            mapper, apart = mapper_of(node, source.map), kept_apart(node, source.id)
+            node.view.put_holdings([import_holding(node, area.name, source.id, kept, mapper, apart=apart)])
             done += 1
         except EntenteError as fault:
             lost.append((source.id, fault.detail))
@@ -41,9 +51,8 @@ def rebuild(node: Ledger, areas: Mapping[str, Area], validate: Validate) -> tupl
         core = parse_as(draft.core, Core, place="draft")
         if node.keys.key(draft.rid) is not None and node.blobs.holds(draft.blob):
             _again(node, _Sealed(draft.rid, core.area, core.format, draft.blob, ours=True), validate, lost)
-            if draft.state == "dispatched":
-                node.view.list_holding(draft.rid, shelf(core.area, TO))
     node.view.set_number(ORDERS, 0)
+    node.view.set_number(SENT, 0)
     settle(node)
     project(node)
     node.view.mark_built()

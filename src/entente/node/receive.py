@@ -323,7 +323,7 @@ def _judge(node: Ledger, one: _Opened, found: list[Record] | str) -> _Decided:
             raise _RefusedError("bad_format", "the area's validator refuses a record", found)
         seen: dict[tuple[str, str], str] = {}
         for record in found:
-            if seen.setdefault((record.id, record.version), record.sha256) != record.sha256:
+            if seen.setdefault((record.id, record.order), record.sha256) != record.sha256:
                 raise _RefusedError("bad_format", "one version of an object with two contents", record.id)
         _check_markings(node, law, one.core, one.listing)
         reason = first_fault(found, law.law, one.core.area)

@@ -11,7 +11,7 @@ import msgspec
 
 from entente.node.material import Material
 from entente.treaty.area import Area
-from entente.treaty.marking import Marking, join
+from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 from entente.treaty.request import Decision
 
@@ -23,16 +23,12 @@ class Redactions(msgspec.Struct, frozen=True):
     properties: Mapping[str, int]
 
 
-def redact(
-    stuff: Material, area: Area, rank: Mapping[str, int], sender: str, decide_marking: Callable[[Marking], Decision]
-) -> Redactions:
-    """The material without what granular markings keep back; each record with the marking of what is left of it.
+def redact(stuff: Material, area: Area, decide_marking: Callable[[Marking], Decision]) -> Redactions:
+    """The material without what granular markings keep back.
 
     Args:
         stuff: what is proposed.
         area: gives an object's bytes without what some markings select.
-        rank: the levels of the scale in which `stuff` is marked.
-        sender: whose scale that is.
         decide_marking: rules 6 to 13 for one marking.
     """
     known: dict[Marking, bool] = {}
@@ -42,23 +38,15 @@ def redact(
             known[mark] = decide_marking(mark).permit
         return known[mark]
 
-    def mark(record: Record) -> Marking | str:
-        """The join of what the whole bears, if only the map's default, and what its parts bear besides."""
-        own = stuff.mark(_whole(record))
-        every = stuff.mark(record) if record.granular else own
-        if isinstance(own, str) or isinstance(every, str):
-            return own if isinstance(own, str) else every
-        return own if own == every else join([own, every], rank, sender) or "its markings have no common marking"
-
     def keeps_back(record: Record, ref: str) -> bool:
-        found = mark(msgspec.structs.replace(record, markings=(*_whole(record).markings, ref), granular=(ref,)))
+        found = stuff.mark(msgspec.structs.replace(record, markings=(*_whole(record).markings, ref), granular=(ref,)))
         return isinstance(found, str) or not may(found)
 
     records, properties = [], {}
     for record in stuff.records:
         left = None
         if record.granular and area.redact is not None:
-            own = mark(_whole(record))
+            own = stuff.mark(_whole(record))
             refs = frozenset(ref for ref in record.granular if keeps_back(record, ref))
             if refs and isinstance(own, Marking) and may(own):
                 left = area.redact(record.data, refs)
@@ -68,7 +56,7 @@ def redact(
         else:
             records.append(msgspec.structs.replace(made, parents=record.parents))
             properties[made.sha256] = left.properties
-    return Redactions(msgspec.structs.replace(stuff, records=records, mark=mark), properties)
+    return Redactions(msgspec.structs.replace(stuff, records=records), properties)
 
 
 def _whole(record: Record) -> Record:

@@ -131,11 +131,7 @@ def _sheets(node: Ledger, side: Side, fact: ReleaseFact) -> Iterator[RequestShee
         return
     if any(order.act in _TAKEN_BACK for order in fact.orders):
         return
-    place = fact.rid
-    if side is node.side:
-        draft = node.db.draft(fact.rid)
-        place = draft.source if draft is not None else ""
-    for data in node.view.bodies(place):
+    for data in node.view.bodies(fact.rid):
         try:
             sheet = parse_sheet(fact.format, data)
         except FormatError:

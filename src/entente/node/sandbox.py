@@ -39,6 +39,7 @@ class _Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     title: str
     type: str
     version: str
+    order: str = ""
     text: str = ""
 
 
@@ -122,7 +123,7 @@ def _records(line: bytes, bodies: list[Data]) -> list[Record] | str:
     if len(facts) != len(bodies):
         return "the validator lost a record"
     return [
-        Record(data, "", fact.id, fact.type, fact.version, fact.title, fact.names, text=fact.text)
+        Record(data, "", fact.id, fact.type, fact.version, fact.title, fact.names, text=fact.text, order=fact.order)
         for data, fact in zip(bodies, facts, strict=True)
     ]
 
@@ -182,7 +183,7 @@ def _facts(area: Area, form: str, bodies: Iterator[Data]) -> object:
         record = area.read(form, body)
         if isinstance(record, str):
             return f"record {len(found)}: {record}"[:300]
-        fact = _Fact(record.id, record.names, record.title, record.type, record.version, record.text)
+        fact = _Fact(record.id, record.names, record.title, record.type, record.version, record.order, record.text)
         found.append(msgspec.to_builtins(fact))
     return found
 

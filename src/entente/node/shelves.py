@@ -5,11 +5,11 @@ An area's own imports stand on the shelf `AREA/own`, what the partner released o
 level has no word here, is for the highest clearance or for nobody.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from entente.account.cascade import Cascade, carried, scale_of
+from entente.account.cascade import Cascade, carried, current_marking, scale_of
 from entente.account.state import ReleaseFact, Side
 from entente.node.ledger import Ledger
 from entente.store.shelf_rows import NOBODY, Reader
@@ -21,8 +21,9 @@ from entente.treaty.record import Record
 
 OWN, FROM, TO = "own", "from", "to"
 TAKEN_DOWN = "taken-down"  # the kind of journal line that tells what a reader deleted from a shelf, or brought back
-RID = 64  # the length of a release id; that of an import is shorter
+APART = "apart"  # the kind of journal line that tells what of an import stands beside another of the same version
 ORDERS = "orders"  # how many orders view.db has taken account of
+SENT = "sent"  # how many of our releases view.db has listed
 
 
 def shelf(area: str, kind: str) -> str:
@@ -36,32 +37,70 @@ def rank_of(law: Agreement, party: str, mark: Marking, sender: str) -> int:
     return law.ranks[party].get(word, NOBODY) if word is not None else NOBODY
 
 
-def import_holding(node: Ledger, area: str, source: str, records: Iterable[Record], mapper: Mapper | None) -> Holding:
-    """The records of an import of ours, listed for who may read them by its marking map."""
+def ranker(node: Ledger, mapper: Mapper | None) -> Callable[[Record], int]:
+    """What gives the rank of the least clearance that may read a record of an import of ours, by its marking map."""
     law = node.law.law
     known: dict[Marking | str, int] = {}
     highest = len(law.ranks[node.party]) - 1
 
-    def ranked(record: Record) -> tuple[Record, int, int]:
-        mark = mapper.mark(record.id, record.author, record.markings) if mapper is not None else ""
+    def rank(record: Record) -> int:
+        mark = mapper.mark(record.id, record.author, record.markings, record.granular) if mapper is not None else ""
         if mark not in known:
             known[mark] = highest if isinstance(mark, str) else rank_of(law, node.party, mark, node.party)
-        return record, 0, known[mark]
+        return known[mark]
 
-    return Holding(source, map(ranked, records), (), shelf(area, OWN))
+    return rank
+
+
+def import_holding(
+    node: Ledger, area: str, source: str, records: Iterable[Record], mapper: Mapper | None, *, apart: Mapping[str, str]
+) -> Holding:
+    """The records of an import of ours, listed for who may read them by its marking map; `apart` as in `Holding`."""
+    rank = ranker(node, mapper)
+    return Holding(source, ((record, 0, rank(record)) for record in records), (), shelf(area, OWN), apart)
+
+
+def kept_apart(node: Ledger, source: str) -> dict[str, str]:
+    """What of an import was found to stand beside another of the same version when it was taken in."""
+    return {
+        digest: beside
+        for line in node.db.journal_of(APART, source)
+        for digest, beside in read_own(line, dict[str, str]).items()
+    }
 
 
 def release_holding(
     node: Ledger, area: str, rid: str, records: Iterable[tuple[Record, int]], markings: Sequence[Marking], *, ours: bool
 ) -> Holding:
-    """The records of a release, each with the index of its marking; those of ours are listed once they crossed."""
-    ranks = _ranks(node, node.party if ours else node.partner, markings)
+    """The records of a release, each with the index of its marking; those of ours are listed once they crossed.
+
+    What was ordered since it was released counts from the first moment.
+    """
+    side = node.side if ours else node.other_side
+    fact = side.release(rid)
+    ranks = _ranks(node, side.party, markings)
+    on = "" if ours else shelf(area, FROM)
+    if fact is not None and (fact.orders or fact.ancestors):
+        now = current_marking(node.pair, side, fact, node.laws)
+        ranks = _now(node, side, fact, ranks, now.marking if now.known else None)
+        on = "" if fact.withdrawn_at(side.size) else on
     held = ((record, marking, ranks[marking]) for record, marking in records)
-    return Holding(rid, held, markings, "" if ours else shelf(area, FROM))
+    return Holding(rid, held, markings, on)
 
 
 def _ranks(node: Ledger, sender: str, markings: Iterable[Marking]) -> list[int]:
     return [rank_of(node.law.law, node.party, mark, sender) for mark in markings]
+
+
+def _now(node: Ledger, side: Side, fact: ReleaseFact, ranks: Sequence[int], now: Marking | None) -> list[int]:
+    """The ranks of a release's records as it is marked now; nobody reads what has no known marking."""
+    if now is None:
+        return [NOBODY] * len(ranks)
+    if now == fact.marking:
+        return list(ranks)
+    first, last = _ranks(node, side.party, [fact.marking, now])
+    choose = max if last > first else min
+    return [choose(rank, last) for rank in ranks]
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,9 +110,9 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     back: str = ""
 
 
-def take_down(node: Ledger, shelf: str, by: str, versions: Iterable[tuple[str, str]]) -> None:
-    """These versions (id, order) stand on the shelf no more; what crossed has crossed, and the import rests on."""
-    rows = tuple(row for own, order in versions for row in node.view.copies(shelf, own, order))
+def take_down(node: Ledger, shelf: str, by: str, versions: Iterable[tuple[str, str]], rank: int) -> None:
+    """These versions (id, order) stand on the shelf no more for this rank; the imports they came in rest on."""
+    rows = tuple(row for own, order in versions for row in node.view.copies(shelf, own, order, rank))
     with node.db.transaction():
         node.db.journal(node.now(), TAKEN_DOWN, by, encode(Change(down=rows)))
     with node.view.transaction():
@@ -98,17 +137,6 @@ def apply_changes(node: Ledger) -> None:
             node.view.take_down(change.down)
 
 
-def drop_strays(node: Ledger) -> None:
-    """In a view.db that is newer than a node.db that was restored, no import is held that node.db does not know of.
-
-    Releases that it does not know of come back as the registers heal.
-    """
-    known = {row.id for row in node.db.sources()}
-    for place in node.view.places():
-        if len(place) < RID and place not in known:
-            node.view.forget(place)
-
-
 def project(node: Ledger) -> None:
     """view.db knows this party's persons as its register does: who is revoked has no area any more."""
     if not node.trees:
@@ -126,10 +154,21 @@ def project(node: Ledger) -> None:
     )
 
 
+def list_sent(node: Ledger) -> None:
+    """What crossed to the partner is listed, also if this process ended before it could be."""
+    first, last = node.view.number(SENT), len(node.side.releases)
+    for fact in node.side.releases[first:]:
+        if not fact.withdrawn_at(node.side.size):
+            node.view.list_holding(fact.rid, shelf(fact.area, TO))
+    if last > first:
+        node.view.set_number(SENT, last)
+
+
 def settle(node: Ledger) -> None:
     """What was withdrawn is listed no more; what was marked anew is for those whom its marking now lets read it."""
     if not node.trees:
         return
+    list_sent(node)
     orders = sum(len(fact.orders) for side in node.pair.sides.values() for fact in side.releases)
     if orders == node.view.number(ORDERS):
         return
@@ -137,7 +176,8 @@ def settle(node: Ledger) -> None:
     with node.view.transaction():
         for side in (node.side, node.other_side):
             for fact in side.releases:
-                _settle(node, cascade, side, fact)
+                if fact.orders or fact.ancestors:
+                    _settle(node, cascade, side, fact)
         node.view.set_number(ORDERS, orders)
 
 
@@ -148,9 +188,6 @@ def _settle(node: Ledger, cascade: Cascade, side: Side, fact: ReleaseFact) -> No
     if fact.withdrawn_at(side.size):
         node.view.hide(fact.rid)
         return
-    now = cascade.of(side, fact).marking
-    if now == fact.marking:
-        return
-    first, last = _ranks(node, side.party, [fact.marking, now])
-    choose = max if last > first else min
-    node.view.relist(fact.rid, [choose(rank, last) for rank in _ranks(node, side.party, held[0])])
+    now = cascade.of(side, fact)
+    ranks = _ranks(node, side.party, held[0])
+    node.view.relist(fact.rid, _now(node, side, fact, ranks, now.marking if now.known else None))

@@ -4,6 +4,7 @@ A round without news writes nothing but the worker's own state. A fault is shown
 round grows; a partner that is away is no fault of ours, and the pause ends growing when it is back.
 """
 
+import math
 import os
 import random
 import threading
@@ -92,14 +93,20 @@ class Worker:
         """Whether a TLS leaf key is the partner's, as the node last knew; also while another process has the node."""
         return self._last is not None and self._last.is_partner_leaf(key)
 
-    def open(self) -> Node | None:
-        """The node, opened if it was not; None if `stop` was set while another process had it."""
+    def open(self, patience_s: float = math.inf) -> Node | None:
+        """The node, opened if it was not; None if `stop` was set while another process had it.
+
+        Raises: BusyError if another process still has it after so many seconds.
+        """
+        deadline = time.monotonic() + patience_s
         while self._node is None and not self.stop.is_set():
             try:
                 self._node = self._last = self._open_node()
                 self._opened_s = time.monotonic()
             except BusyError:
                 self._show("another process has the node")
+                if time.monotonic() > deadline:
+                    raise
         return self._node
 
     @contextmanager
@@ -115,7 +122,7 @@ class Worker:
             if not self._held.acquire(timeout=GUEST_S):
                 raise BusyError("the node is at work", place=str(self.folder), remedy="Try again in a moment.")
             try:
-                node = self.open()
+                node = self.open(GUEST_S)
                 if node is None:
                     raise BusyError("this process ends", place=str(self.folder), remedy="Try again in a moment.")
                 yield node

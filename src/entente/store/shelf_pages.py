@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 
+from entente.errors import BusyError
 from entente.store import tables as t
 from entente.store.shelf_rows import ShelfRows
 from entente.store.view_db import VERSION
@@ -113,6 +114,20 @@ class ShelfPages(ShelfRows):
     def __init__(self, path: Path) -> None:
         super().__init__(path, t.view, version=VERSION, durable=False)
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is read inside is one state of the file, in which nothing is missing, or listed that should not be.
+
+        Raises: BusyError while the file is being made anew.
+        """
+        self.raw.execute("BEGIN")
+        try:
+            if not self.built:
+                raise BusyError("view.db is being made anew", remedy="Try again in a moment.")
+            yield
+        finally:
+            self.raw.execute("COMMIT")
+
     def page(self, wanted: Wanted, *, bodies: bool) -> Page:
         """At most `wanted.limit` listed versions, and at most PAGE_BYTES."""
         named = {each for each in wanted.versions if each in (FIRST, LAST, ALL)}
@@ -126,7 +141,7 @@ class ShelfPages(ShelfRows):
             "b_limit": wanted.limit + 1,
         }
         if {FIRST, LAST} & named:
-            values["b_after"] = wanted.after
+            values["b_after"] = max(wanted.after, -1)  # what is not listed counts as -1
         if wanted.types:
             values["b_types"] = wanted.types[0] if len(wanted.types) == 1 else _json(wanted.types)
         if wanted.ids:
@@ -164,10 +179,11 @@ class Pool:
 
     @contextmanager
     def reading(self) -> Iterator[ShelfPages]:
-        """A connection, once one is free."""
+        """A connection, once one is free; as `ShelfPages.whole`."""
         one = self._free.get()
         try:
-            yield one
+            with one.whole():
+                yield one
         finally:
             self._free.put(one)
 

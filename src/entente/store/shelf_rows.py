@@ -18,15 +18,29 @@ from entente.strict import read_own
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOBODY = 1 << 30  # the rank of what no clearance reads
+BUILT = 2  # the row beside the saved fold that says that all places are there
 
 _thing = t.thing.c
 _get_mark = select(t.mark.c.value).where(t.mark.c.name == bindparam("b_name"))
+_get_built = select(t.saved_fold.c.id).where(t.saved_fold.c.id == BUILT)
 _put_mark = insert(t.mark).prefix_with("OR REPLACE")
 _same = bindparam("b_shelf") == _thing.shelf, bindparam("b_id") == _thing.id, bindparam("b_order") == _thing.order
-_is_listed = func.coalesce(_thing.stamp, -1) >= 0  # written so, the index of versions is used, not that of stamps
-_twin = select(_thing.place, _thing.number, _thing.sha256, _thing.rank).where(*_same, _is_listed)
+_copy = *_same, bindparam("b_apart") == _thing.apart
+_stamp = func.coalesce(_thing.stamp, -1)  # or the index of stamps would be used, not that of versions
+_twins = (
+    select(_thing.place, _thing.number, _thing.sha256, _thing.rank, _thing.apart)
+    .where(*_same, _stamp >= 0)
+    .order_by(_stamp)
+)
+_listed = select(_thing.place, _thing.number, _thing.rank).where(*_copy, _stamp >= 0)
+_group = (
+    select(_thing.place, _thing.number, _thing.least, _thing.rank, _thing.stamp)
+    .where(*_copy)
+    .order_by(_stamp.desc(), _thing.place, _thing.number)
+)
 _row = _thing.place == bindparam("b_place"), _thing.number == bindparam("b_number")
 _set_rank = update(t.thing).where(*_row).values(rank=bindparam("b_rank"))
+_set_least = update(t.thing).where(*_row).values(least=bindparam("b_rank"))
 _restamp = update(t.thing).where(*_row).values(stamp=bindparam("b_stamp"))
 _widened = (
     select(_thing.place, _thing.number)
@@ -39,27 +53,20 @@ _widened = (
     .order_by(_thing.stamp)
 )
 _at_place = (
-    select(_thing.number, _thing.shelf, _thing.id, _thing.order, _thing.rank, _thing.stamp, _thing.marking)
+    select(_thing.number, _thing.shelf, _thing.id, _thing.order, _thing.apart, _thing.marking, _thing.sha256)
     .where(_thing.place == bindparam("b_place"), _thing.shelf.is_not(None))
     .order_by(_thing.number)
 )
-_heir = (
-    select(_thing.place, _thing.number)
-    .where(*_same, _thing.stamp.is_(None))
-    .order_by(_thing.place, _thing.number)
-    .limit(1)
-)
-_highest = select(func.max(_thing.rank)).where(*_same, _thing.stamp.is_(None))
 _hide = update(t.thing).where(_thing.place == bindparam("b_place")).values(stamp=null(), shelf=null())
 _take_down = (
     update(t.thing)
     .where(_thing.place == bindparam("b_place"), _thing.sha256 == bindparam("b_sha256"))
     .values(stamp=null(), shelf=null())
 )
-_copies = select(_thing.place, _thing.sha256).where(*_same)
+_copies = select(_thing.place, _thing.sha256).where(*_same, _thing.rank <= bindparam("b_rank"))
 _versions = (
     select(_thing.order, _thing.stamp, _thing.rank, _thing.place, _thing.sha256)
-    .where(_thing.shelf == bindparam("b_shelf"), _thing.id == bindparam("b_id"), _is_listed)
+    .where(_thing.shelf == bindparam("b_shelf"), _thing.id == bindparam("b_id"), _stamp >= 0)
     .order_by(_thing.order)
 )
 _shelves = select(_thing.shelf).where(_thing.shelf.is_not(None)).distinct()
@@ -90,6 +97,28 @@ class Listing(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Twin(msgspec.Struct, frozen=True):
+    """A listed row that holds the same version of the same id. `apart` as in `Version`."""
+
+    place: str
+    number: int
+    sha256: str
+    rank: int
+    apart: str
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A version on a shelf; `apart` is the digest of one that stands beside another with the same id and order.
+
+    Who added it could not read that other: it must neither keep it from being listed nor tell that it is there.
+    """
+
+    shelf: str
+    id: str
+    order: str
+    apart: str = ""
+
+
 class Reader(msgspec.Struct, frozen=True):
     """A person as certified: the rank of the clearance, roles and areas, and until when."""
 
@@ -102,6 +131,11 @@ class Reader(msgspec.Struct, frozen=True):
 
 class ShelfRows(Database):
     """What is listed, and for whom. Every method but the questions belongs inside a transaction."""
+
+    @property
+    def built(self) -> bool:
+        """Whether it holds all that was taken in before: not in a new file, and not before a rebuild has ended."""
+        return self.one(_get_built) is not None
 
     def next_stamps(self, count: int) -> range:
         """So many new stamps, each later than every one given out before."""
@@ -119,14 +153,16 @@ class ShelfRows(Database):
         """This number is kept under a name."""
         self.run(_put_mark, name=name, value=value)
 
-    def twin(self, shelf: str, own_id: str, order: str) -> tuple[str, int, str, int] | None:
-        """(place, number, digest, rank) of the row by which this version stands on the shelf; None if it does not."""
-        row = self.one(_twin, b_shelf=shelf, b_id=own_id, b_order=order)
-        return None if row is None else (str(row[0]), int(row[1]), str(row[2]), int(row[3]))
+    def twins(self, shelf: str, own_id: str, order: str) -> list[Twin]:
+        """The rows by which this version stands on the shelf, the first listed first; seldom more than one."""
+        return [Twin(*row) for row in self.all(_twins, b_shelf=shelf, b_id=own_id, b_order=order)]
 
-    def set_rank(self, place: str, number: int, rank: int) -> None:
-        """A row is for that clearance and up."""
-        self.run(_set_rank, b_place=place, b_number=number, b_rank=rank)
+    def is_listed(self, version: Version, least: int) -> bool:
+        """Whether this version stands on the shelf already; it is then for those whose rank is at least this."""
+        row = self.one(_listed, **_named(version))
+        if row is not None and row[2] < least:
+            self.run(_set_rank, b_place=row[0], b_number=row[1], b_rank=least)
+        return row is not None
 
     def widen(self, shelf: str, above: int, upto: int) -> int:
         """What is listed on a shelf for these ranks is listed anew, in its old order; returns how many rows that is."""
@@ -135,41 +171,49 @@ class ShelfRows(Database):
         )
 
     def relist(self, place: str, ranks: Sequence[int]) -> None:
-        """What is listed from a place is for these ranks, one for each of its markings, as far as no copy is for more.
-
-        A row that becomes readable for more people gets a new stamp.
-        """
-        anew = []
-        for number, shelf, own, order, rank, stamp, marking in self.all(_at_place, b_place=place):
-            now = ranks[marking] if marking < len(ranks) else NOBODY
-            if stamp is not None:
-                above = self.one(_highest, b_shelf=shelf, b_id=own, b_order=order)
-                now = max(now, int(above[0]) if above is not None and above[0] is not None else 0)
-            elif (twin := self.twin(shelf, own, order)) is not None and twin[3] < now:
-                self.set_rank(twin[0], twin[1], now)
-            if now != rank:
-                self.set_rank(place, number, now)
-            if stamp is not None and now < rank:
-                anew.append((place, number))
-        self.stamp_anew(anew)
+        """What is listed from a place is for these ranks, one for each of its markings, and its copies with it."""
+        rows = self.all(_at_place, b_place=place)
+        for number, _, _, _, _, marking, _ in rows:
+            least = ranks[marking] if marking < len(ranks) else NOBODY
+            self.run(_set_least, b_place=place, b_number=number, b_rank=least)
+        self.settle(Version(*row[1:5]) for row in rows)
 
     def hide(self, place: str) -> None:
         """Nothing at a place is listed, now or later; another row that holds the same version takes its place."""
-        heirs = []
-        for _, shelf, own, order, _, stamp, _ in self.all(_at_place, b_place=place):
-            if stamp is not None:
-                heirs += self.all(_heir, b_shelf=shelf, b_id=own, b_order=order)
+        versions = [Version(*row[1:5]) for row in self.all(_at_place, b_place=place)]
         self.run(_hide, b_place=place)
-        self.stamp_anew([(str(row[0]), int(row[1])) for row in heirs])
+        self.settle(versions)
 
-    def copies(self, shelf: str, own_id: str, order: str) -> list[tuple[str, str]]:
-        """(place, digest) of every row that holds this version and belongs to the shelf."""
-        return [(str(row[0]), str(row[1])) for row in self.all(_copies, b_shelf=shelf, b_id=own_id, b_order=order)]
+    def settle(self, versions: Iterable[Version]) -> None:
+        """Each of these versions is listed once, for no lower rank than any copy of it on the shelf asks for.
+
+        One that was not listed, or becomes readable for more people, gets a new stamp.
+        """
+        anew = []
+        for version in dict.fromkeys(versions):
+            rows = self.all(_group, **_named(version))
+            if not rows:
+                continue
+            (place, number, _, rank, stamp), least = rows[0], max(row[2] for row in rows)
+            if rank != least:
+                self.run(_set_rank, b_place=place, b_number=number, b_rank=least)
+            if stamp is None or least < rank:
+                anew.append((str(place), int(number)))
+        self.stamp_anew(anew)
+
+    def copies(self, shelf: str, own_id: str, order: str, rank: int) -> list[tuple[str, str]]:
+        """(place, digest) of every row that holds this version, belongs to the shelf and is for this rank."""
+        found = self.all(_copies, b_shelf=shelf, b_id=own_id, b_order=order, b_rank=rank)
+        return [(str(row[0]), str(row[1])) for row in found]
 
     def take_down(self, rows: Iterable[tuple[str, str]]) -> None:
         """These rows (place, digest) belong to no shelf any more."""
-        for place, digest in rows:
-            self.run(_take_down, b_place=place, b_sha256=digest)
+        versions: list[Version] = []
+        for place, wanted in _by_place(rows).items():
+            versions += [Version(*row[1:5]) for row in self.all(_at_place, b_place=place) if row[6] in wanted]
+            for digest in wanted:
+                self.run(_take_down, b_place=place, b_sha256=digest)
+        self.settle(versions)
 
     def stamp_anew(self, rows: Sequence[tuple[str, int]]) -> int:
         """These rows (place, number) are listed from now on, in this order; returns how many they are."""
@@ -238,6 +282,22 @@ class ShelfRows(Database):
     def drop_statuses(self, place: str) -> None:
         """No outcome tells of this import any more."""
         self.run(_drop_status, b_place=place)
+
+
+def _named(version: Version) -> dict[str, object]:
+    return {
+        "b_shelf": version.shelf,
+        "b_id": version.id,
+        "b_order": version.order,
+        "b_apart": version.apart,
+    }
+
+
+def _by_place(rows: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for place, digest in rows:
+        found.setdefault(place, set()).add(digest)
+    return found
 
 
 def _as_reader(row: Row) -> Reader:

@@ -210,7 +210,9 @@ thing = Table(  # one object version as people, screens and TAXII clients see it
     Column("title", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("marking", Integer, nullable=False),
-    Column("rank", Integer, nullable=False),  # of the least clearance that may read it, in this party's scale
+    Column("least", Integer, nullable=False),  # the rank, in this party's scale, that its own marking asks for
+    Column("rank", Integer, nullable=False),  # of the least clearance that may read it: no copy of it asks for more
+    Column("apart", Text, nullable=False),  # its digest if it stands beside another of this version; else empty
     Column("size", Integer, nullable=False),
     Column("shelf", Text),  # what it is listed with; null: with nothing
     Column("stamp", Integer),  # when it was listed, microseconds since 1970, no two alike; null: it is not listed

@@ -1,6 +1,6 @@
 """view.db: plaintext objects, search tables and the saved fold. Never backed up; dropped and rebuilt at will."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -8,13 +8,13 @@ from sqlalchemy import Text, bindparam, cast, delete, insert, select, update
 
 from entente.account.state import Pair
 from entente.store import tables as t
-from entente.store.shelf_rows import ShelfRows
+from entente.store.shelf_rows import BUILT, ShelfRows, Version
 from entente.store.sqlite import version_of
 from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 
-VERSION = 3
+VERSION = 4
 _add_thing = insert(t.thing)
 _drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
 _drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))
@@ -32,10 +32,25 @@ _search = (
     .limit(bindparam("b_most"))
 )
 _bodies = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place")).order_by(t.thing.c.number)
+_bodies_on_shelf = (
+    select(t.thing.c.data)
+    .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_not(None))
+    .order_by(t.thing.c.number)
+)
+_listed = (
+    select(t.thing.c.place, t.thing.c.data, *_THING)
+    .where(t.thing.c.shelf == bindparam("b_shelf"), t.thing.c.stamp >= 0)
+    .order_by(t.thing.c.stamp)
+)
+_beside = (
+    select(t.thing.c.place, t.thing.c.data, *_THING)
+    .where(t.thing.c.shelf == bindparam("b_shelf"), t.thing.c.stamp.is_(None))
+    .order_by(t.thing.c.place, t.thing.c.number)
+)
 _body = select(t.thing.c.data).where(t.thing.c.place == bindparam("b_place"), t.thing.c.number == bindparam("b_number"))
 _titles = select(t.thing.c.sha256, t.thing.c.id, t.thing.c.title).where(t.thing.c.place == bindparam("b_place"))
 _unlisted = (
-    select(t.thing.c.number, t.thing.c.id, t.thing.c.order, t.thing.c.rank)
+    select(t.thing.c.id, t.thing.c.order, t.thing.c.apart)
     .where(t.thing.c.place == bindparam("b_place"), t.thing.c.shelf.is_(None))
     .order_by(t.thing.c.number)
 )
@@ -47,24 +62,23 @@ _put_on = (
 _places_of = select(t.thing.c.place).where(t.thing.c.sha256 == bindparam("b_sha256"))
 _put_holding = insert(t.holding).prefix_with("OR REPLACE")
 _holding = select(t.holding.c.markings, t.holding.c.count).where(t.holding.c.place == bindparam("b_place"))
-_places = select(t.holding.c.place)
 _put_fold = insert(t.saved_fold).prefix_with("OR REPLACE")
-_BUILT = 2  # the row beside the saved fold that says that all places are there
-_get_built = select(t.saved_fold.c.id).where(t.saved_fold.c.id == _BUILT)
-_drop_built = delete(t.saved_fold).where(t.saved_fold.c.id == _BUILT)
+_drop_built = delete(t.saved_fold).where(t.saved_fold.c.id == BUILT)
 _get_fold = select(t.saved_fold.c.heads, t.saved_fold.c.data).where(t.saved_fold.c.id == 1)
 
 
 class Holding(msgspec.Struct, frozen=True):
     """The records that rest at a place, each with its marking (an index) and the least rank that may read it.
 
-    `shelf` is what they are listed with; empty for nothing.
+    `shelf` is what they are listed with; empty for nothing. `apart` names, by digest, those that stand beside another
+    with the same id and version, and what they are told apart by.
     """
 
     place: str
     records: Iterable[tuple[Record, int, int]]
     markings: Iterable[Marking] = ()
     shelf: str = ""
+    apart: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -94,14 +108,9 @@ class ViewDb(ShelfRows):
                 name.unlink(missing_ok=True)
         super().__init__(path, t.view, version=VERSION, durable=False)
 
-    @property
-    def built(self) -> bool:
-        """Whether it holds all that was taken in before: not in a new file, and not before a rebuild has ended."""
-        return self.one(_get_built) is not None
-
     def mark_built(self) -> None:
         """It holds all that was taken in before."""
-        self.run(_put_fold, id=_BUILT, heads="", data=b"")
+        self.run(_put_fold, id=BUILT, heads="", data=b"")
 
     def clear(self) -> None:
         """It holds nothing, and nothing of what it held is in the file."""
@@ -138,10 +147,14 @@ class ViewDb(ShelfRows):
                 "title": record.title,
                 "sha256": record.sha256,
                 "marking": marking,
+                "least": rank,
                 "rank": rank,
+                "apart": (apart := holding.apart.get(record.sha256, "")),
                 "size": record.size,
                 "shelf": shelf or None,
-                "stamp": next(stamps) if shelf and not self._has_twin(shelf, record, rank) else None,
+                "stamp": next(stamps)
+                if shelf and not self.is_listed(Version(shelf, record.id, record.order, apart), rank)
+                else None,
                 "text": record.text,
                 "data": record.data if isinstance(record.data, bytes) else b"",
             }
@@ -151,26 +164,12 @@ class ViewDb(ShelfRows):
         marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in holding.markings])
         self.run(_put_holding, place=place, markings=marks, count=len(held))
 
-    def _has_twin(self, shelf: str, record: Record, rank: int) -> bool:
-        """Whether this version stands on the shelf already; it is then for the higher rank of the two."""
-        twin = self.twin(shelf, record.id, record.order)
-        if twin is not None and twin[3] < rank:
-            self.set_rank(twin[0], twin[1], rank)
-        return twin is not None
-
     def list_holding(self, place: str, shelf: str) -> bool:
         """What rests at a place without a shelf is listed on this one, in its order; whether there was anything."""
         with self.transaction():
             rows = self.all(_unlisted, b_place=place)
-            anew = []
-            for number, own, order, rank in rows:
-                twin = self.twin(shelf, own, order)
-                if twin is not None and twin[3] < rank:
-                    self.set_rank(twin[0], twin[1], rank)
-                if twin is None:
-                    anew.append((place, int(number)))
             self.run(_put_on, b_place=place, b_shelf=shelf)
-            self.stamp_anew(anew)
+            self.settle(Version(shelf, *row) for row in rows)
         return bool(rows)
 
     def things(self, place: str) -> list[Thing]:
@@ -180,6 +179,23 @@ class ViewDb(ShelfRows):
     def bodies(self, place: str) -> list[bytes]:
         """The exact bytes of the objects of a place, in order; empty where they are long (`node.held` reads those)."""
         return [bytes(row[0]) for row in self.all(_bodies, b_place=place)]
+
+    def bodies_on_shelf(self, place: str) -> list[bytes]:
+        """The exact bytes of those objects of a place that nobody has taken from its shelf, in order."""
+        return [bytes(row[0]) for row in self.all(_bodies_on_shelf, b_place=place)]
+
+    def listed(self, shelf: str) -> Iterator[tuple[str, Thing, bytes]]:
+        """(place, object, its exact bytes) of whatever is listed on a shelf, for whomever, in the order of listing.
+
+        The file must stay open until the last.
+        """
+        for row in self.each(_listed, b_shelf=shelf):
+            yield str(row[0]), Thing(*row[2:]), bytes(row[1])
+
+    def beside(self, shelf: str) -> Iterator[tuple[str, Thing, bytes]]:
+        """The same of whatever belongs to a shelf where another row of the same version is listed."""
+        for row in self.each(_beside, b_shelf=shelf):
+            yield str(row[0]), Thing(*row[2:]), bytes(row[1])
 
     def body(self, place: str, number: int) -> bytes:
         """The exact bytes of one object of a place; empty if there is none, or if it is long."""
@@ -206,10 +222,6 @@ class ViewDb(ShelfRows):
     def titles(self, place: str) -> dict[str, tuple[str, str]]:
         """Digest → (id, title) of a place's objects."""
         return {str(row[0]): (str(row[1]), str(row[2])) for row in self.all(_titles, b_place=place)}
-
-    def places(self) -> list[str]:
-        """Every place that something is held of."""
-        return [str(row[0]) for row in self.all(_places)]
 
     def holding(self, place: str) -> tuple[list[Marking], int] | None:
         """The markings and count of a place, or None if it is not held."""

@@ -102,18 +102,30 @@ class Mapper:
         self._sender = sender
         self._known: dict[tuple[str, ...], Marking | str] = {}
 
-    def mark(self, own_id: str, author: str, markings: Iterable[str]) -> Marking | str:
+    def mark(self, own_id: str, author: str, markings: Iterable[str], granular: Iterable[str] = ()) -> Marking | str:
         """The joined marking of one record, or the reason why it has none.
 
-        Every foreign marking must have a row. The author counts where it has one, and so does the record's own id if it
+        Every foreign marking must have a row. Those in `granular` mark only parts: the whole bears what it would bear
+        without them, if only the default, and they can raise that but not lower it. The author counts where it has one, and so does the record's own id if it
         bears no foreign marking (a marking's definition cannot bear itself).
         """
-        borne = tuple(markings)
+        borne, parts = tuple(markings), frozenset(granular)
+        if parts:
+            return self._in_parts(own_id, author, borne, parts)
         named = tuple(name for name in ((author,) if borne else (author, own_id)) if name in self._rows)
         key = (*borne, "", *named)
         if key not in self._known:
             self._known[key] = self._translate(borne, named)
         return self._known[key]
+
+    def _in_parts(self, own_id: str, author: str, borne: tuple[str, ...], parts: frozenset[str]) -> Marking | str:
+        whole = self.mark(own_id, author, tuple(name for name in borne if name not in parts))
+        every = self.mark(own_id, author, borne)
+        if isinstance(whole, str) or isinstance(every, str):
+            return whole if isinstance(whole, str) else every
+        if whole == every:
+            return whole
+        return join([whole, every], self._rank, self._sender) or "its foreign markings have no common marking"
 
     def _translate(self, borne: tuple[str, ...], named: tuple[str, ...]) -> Marking | str:
         missing = [name for name in borne if name not in self._rows]

@@ -1,20 +1,32 @@
 """Who may call what: every endpoint says it, and one that does not cannot be mounted."""
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entente.errors import RefusedError
+from entente.errors import EntenteError, RefusedError
 from entente.web.signin import SignIn, Visitor
 
 Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
 E = TypeVar("E", bound=Callable[..., Awaitable[Response]])
 SAFE = frozenset({"GET", "HEAD"})
+_log = logging.getLogger(__name__)
+
+
+class CrashError(EntenteError):
+    """A request failed in a way that nobody foresaw; the log names the kind of fault. Nothing else is affected."""
+
+    code = "crash"
+    status = 500
+    exit_code = 1
+    title = "Something went wrong"
 
 
 class Permit(msgspec.Struct, frozen=True):
@@ -51,6 +63,17 @@ def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn) -> Rout
 
     @functools.wraps(endpoint)
     async def enter(request: Request) -> Response:
+        try:
+            return await admitted(request)
+        except (EntenteError, HTTPException):
+            raise
+        except ClientDisconnect:  # nobody is there to be answered
+            return Response(status_code=400)
+        except Exception as fault:  # noqa: BLE001 - a server would log it whole, and it may quote what was sent
+            _log.error("a request failed: %s", type(fault).__name__)
+            raise CrashError("the request was not carried out") from None
+
+    async def admitted(request: Request) -> Response:
         visitor = await sign_in.visitor(request)
         if not permit.allows(visitor):
             raise RefusedError("this needs an area or a role that you do not have", place=request.url.path)

@@ -6,7 +6,6 @@ purpose. Whether the person is certified is asked each time. Source: RFC 7617 (B
 """
 
 import base64
-import binascii
 import hmac
 import os
 import threading
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
@@ -31,6 +31,7 @@ from entente.strict import time_text
 REMEMBERED_S = 300.0
 MOST_REMEMBERED = 1000
 TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
+OPENERS, MOST_WAITING = 2, 50  # keys opened at once, which is slow on purpose; requests that wait for it
 MARK_S = 60.0
 
 
@@ -62,6 +63,15 @@ class Visitor(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
+class _Attempt(msgspec.Struct, frozen=True):
+    """A password that was not found right yet, and the key that it should open."""
+
+    handle: str
+    password: str
+    locked: bytes | None
+    proof: bytes
+
+
 class SignIn:
     """Finds out whose request it is. Its own connections; usable from any thread."""
 
@@ -69,7 +79,9 @@ class SignIn:
         self.party, self._pool = party, pool
         self._keys = Keystore(folder / "keys.db")
         self.access = AccessDb(folder / "access.db")
-        self._one = threading.Lock()  # held while a connection is used, and while a key is opened: one at a time
+        self._one = threading.Lock()  # held while a connection is used
+        self._counting = threading.Lock()  # held while `_left` changes
+        self._openers = CapacityLimiter(OPENERS)
         self._secret = os.urandom(32)
         self._known: dict[bytes, float] = {}
         self._left: dict[str, tuple[float, float]] = {}
@@ -85,44 +97,56 @@ class SignIn:
         """The person whose request it is; SignInError or TooOftenError if it is nobody's."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            return await run_sync(self._by_password, given.strip())
+            return await self._by_password(*_user_and_password(given.strip()))
         if scheme.lower() == "bearer":
             return await run_sync(self._by_token, given.strip())
         raise SignInError("no password and no token was given", remedy="Use HTTP Basic, or a bearer token.")
 
-    def _by_password(self, given: str) -> Visitor:
-        try:
-            name, colon, password = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            name, colon, password = "", "", ""
-        if not colon:
-            raise SignInError("not a user and a password", remedy="RFC 7617: base64 of USER:PASSWORD.")
+    async def _by_password(self, name: str, password: str) -> Visitor:
         handle = name if "/" in name else f"{self.party}/{name}"
+        found = await run_sync(self._remembered, handle, password)
+        if isinstance(found, Visitor):
+            return found
+        if self._openers.statistics().tasks_waiting >= MOST_WAITING:
+            raise TooOftenError("too many sign in at once", remedy="Wait a minute.")
+        return await run_sync(self._opened, found, limiter=self._openers)
+
+    def _remembered(self, handle: str, password: str) -> "Visitor | _Attempt":
+        """The person, if this password was right a few minutes ago; else what is to be tried."""
         with self._one:
             locked = self._keys.locked(PERSON + handle)
         proof = hmac.digest(self._secret, b"\0".join([handle.encode(), locked or b"", password.encode()]), "sha256")
-        if self._known.get(proof, 0.0) < time.monotonic():
-            self._open(handle, locked, password, proof)
+        now = time.monotonic()
+        if self._known.get(proof, 0.0) < now:
+            return _Attempt(handle, password, locked, proof)
+        self._known[proof] = now + REMEMBERED_S
         return self._certified(handle, read_only=False)
 
-    def _open(self, handle: str, locked: bytes | None, password: str, proof: bytes) -> None:
+    def _opened(self, tried: "_Attempt") -> Visitor:
         """The password opens the key, which is remembered; else SignInError, as slow for a stranger as for a person."""
-        left, at = self._left.get(handle, (TRIES, time.monotonic()))
-        left = min(TRIES, left + (time.monotonic() - at) * TRIES_PER_S)
-        if left < 1:
-            raise TooOftenError("too many wrong passwords", remedy="Wait a minute.")
+        self._count(tried.handle, -1)
+        label = PERSON + tried.handle if tried.locked is not None else ""
         try:
-            with self._one:
-                label = PERSON + handle if locked is not None else ""
-                unlock(locked or self._decoy, password.encode(), label=label)
+            unlock(tried.locked or self._decoy, tried.password.encode(), label=label)
         except KeyUnavailableError:
-            if len(self._left) > MOST_REMEMBERED:
-                self._left.clear()
-            self._left[handle] = left - 1, time.monotonic()
             raise SignInError("wrong user or password") from None
+        self._count(tried.handle, 1)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[proof] = time.monotonic() + REMEMBERED_S
+        self._known[tried.proof] = time.monotonic() + REMEMBERED_S
+        return self._certified(tried.handle, read_only=False)
+
+    def _count(self, handle: str, change: int) -> None:
+        """One try less is left, before it is made, so that tries at the same time count too; or it was none."""
+        with self._counting:
+            now = time.monotonic()
+            left, at = self._left.get(handle, (TRIES, now))
+            left = min(TRIES, left + (now - at) * TRIES_PER_S)
+            if left + change < 0:
+                raise TooOftenError("too many wrong passwords", remedy="Wait a minute.")
+            if len(self._left) > MOST_REMEMBERED:
+                self._left.clear()
+            self._left[handle] = left + change, now
 
     def _by_token(self, given: str) -> Visitor:
         name, _, secret = given.removeprefix(PREFIX).partition("_")
@@ -150,3 +174,13 @@ class SignIn:
 def is_certified(reader: Reader) -> bool:
     """Whether the person is certified at this moment for anything."""
     return bool(reader.areas) and time_text(datetime.now(UTC)) < reader.until
+
+
+def _user_and_password(given: str) -> tuple[str, str]:
+    try:
+        name, colon, password = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError:
+        name, colon, password = "", "", ""
+    if not colon:
+        raise SignInError("not a user and a password", remedy="RFC 7617: base64 of USER:PASSWORD.")
+    return name, password

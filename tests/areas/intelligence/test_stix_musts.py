@@ -52,6 +52,11 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
         "x_more is an empty list",
     ),
     ("email-message", {"received_lines": []}, "received_lines"),
+    (
+        "tool",
+        {"external_references": [{"source_name": "s", "external_id": "1", "x_more": None}]},
+        "x_more is null",
+    ),
     # 7.2.3
     ("indicator", granular("name", lang="de"), "has not one of lang and marking_ref"),
     ("indicator", {"granular_markings": [{"selectors": ["pattern"]}]}, "has not one of lang and marking_ref"),

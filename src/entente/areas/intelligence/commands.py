@@ -1,13 +1,16 @@
 """`entente intelligence`: what concerns threat intelligence alone; how it crosses is the verbs that all areas share."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from entente.areas.intelligence import AREA, feed_commands, feeds, shelves
-from entente.areas.intelligence.shelves import Echo, Item, Shelf, Stats
+from entente.areas.intelligence import AREA, feed_commands, feeds, inventory
+from entente.areas.intelligence.export import bundle
+from entente.areas.intelligence.export_csv import csv
+from entente.areas.intelligence.export_misp import misp
+from entente.areas.intelligence.inventory import Echo, Item, Kind, Stats
 from entente.errors import StoreError, UsageError
 from entente.node.copies import Copy, copies_of
 from entente.node.import_ import file_data
@@ -17,7 +20,7 @@ from entente.strict import parse_time
 from entente.terminal import FILE, Opened, columns, many, node_verb, show, told_import, told_proposal
 
 _TYPES = click.option("--type", "types", multiple=True, help="Only objects of this type (repeat for several).")
-_FORMATS = ("bundle",)
+_FORMATS = ("bundle", "csv", "misp")
 
 
 def group(opened: Opened) -> click.Group:
@@ -52,9 +55,11 @@ def _import(opened: Opened) -> click.Command:
 
 def _export(opened: Opened) -> click.Command:
     @click.command("export")
-    @click.option("--format", "form", type=click.Choice(_FORMATS), default="bundle", show_default=True)
     @click.option(
-        "--collection", "shelf", type=click.Choice(shelves.SHELVES), default="own", show_default=True,
+        "--format", "form", type=click.Choice(_FORMATS), default="bundle", show_default=True, help="What the file is."
+    )
+    @click.option(
+        "--collection", "kind", type=click.Choice(inventory.KINDS), default="own", show_default=True,
         help="What is ours, what came from the partner, or what went to it.",
     )  # fmt: skip
     @_TYPES
@@ -63,20 +68,27 @@ def _export(opened: Opened) -> click.Command:
     @click.option("--place", default="", help="Where that copy is kept.")
     @node_verb
     def export(
-        form: str, shelf: Shelf, types: tuple[str, ...], out: Path | None, holder: str, place: str,
+        form: str, kind: Kind, types: tuple[str, ...], out: Path | None, holder: str, place: str,
         folder: Path | None, *, as_json: bool,
     ) -> None:  # fmt: skip
-        """Write a collection into a file, byte for byte as its objects are.
+        """Write a collection into a file: a STIX bundle of its bytes, or indicators and observables as CSV or MISP.
 
         Of what came from the partner that is the next numbered copy of each release, as many as it allows.
         """
         if as_json and out is None:
             raise click.UsageError("--json with --out only: standard output is the file")
+        if out is not None and out.exists():
+            raise UsageError("something is there", place=str(out), remedy="Give --out a new name.")
         with opened(folder) as node:
-            found = shelves.chosen(shelves.items(node, shelf), types)
-            data = feeds.bundle_of([item.data for item in found])
-            copies = _copies(node, found, holder, place) if shelf == "from" else []
-        _write(out, data)
+            found = inventory.chosen(inventory.items(node, kind), types)
+            data = _written(node, form, kind, found)
+            copies = _copies(node, found, holder, place) if kind == "from" else []
+            try:
+                _write(out, data)
+            except BaseException:
+                for rid, copy in copies:
+                    node.close_copy(rid, copy.n)
+                raise
         value = {
             "copies": [{"copy": copy.n, "rid": rid} for rid, copy in copies], "format": form, "objects": len(found),
             "out": str(out),
@@ -96,17 +108,31 @@ def _copies(node: Node, found: Iterable[Item], holder: str, place: str) -> list[
     return [(rid, node.make_copy(rid, holder, place)) for rid in left]
 
 
-def _write(out: Path | None, data: bytes) -> None:
+def _written(node: Node, form: str, kind: Kind, found: Sequence[Item]) -> Iterator[bytes]:
+    """The file, piece by piece."""
+    records, marking = inventory.exported(node, found)
+    if form == "csv":
+        return csv(records, marking=marking)
+    if form == "misp":
+        day = node.clock().date()
+        return misp(records, info=f"{node.party} {AREA.name} {kind} {day}", day=day, marking=marking)
+    return bundle(records)
+
+
+def _write(out: Path | None, data: Iterator[bytes]) -> None:
     if out is None:
-        click.echo(data, nl=False)
+        for piece in data:
+            click.echo(piece, nl=False)
         return
+    part = out.with_name(f".{out.name}.part")
     try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise UsageError("something is there", place=str(out), remedy="Give --out a new name.") from None
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.writelines(data)
+        part.rename(out)
     except OSError as fault:
         raise StoreError(str(fault), place=str(out)) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _release(opened: Opened) -> click.Command:
@@ -131,7 +157,7 @@ def _release(opened: Opened) -> click.Command:
             parse_time(since)
         wish = Wish(author, article, view, retain_days=retain_days, copies=copies, standing=standing)
         with opened(folder) as node:
-            name, objects = shelves.to_release(node, types, since, map_id=map_id, again=again)
+            name, objects = inventory.to_release(node, types, since, map_id=map_id, again=again)
             made = node.import_file(AREA.name, feeds.bundle_of(objects), place="release", map_id=name)
             done = node.propose(made.source, wish)
         value, text = told_proposal(done)
@@ -146,7 +172,7 @@ def _sightings(opened: Opened) -> click.Command:
     def sightings(folder: Path | None, *, as_json: bool) -> None:
         """List what came back about what crossed: sightings, opinions and notes, the same at both nodes."""
         with opened(folder) as node:
-            rows = shelves.echoes(node)
+            rows = inventory.echoes(node)
         show(as_json, rows, columns(map(_echo, rows)) or "nothing came back")
 
     return sightings
@@ -171,7 +197,7 @@ def _stats(opened: Opened) -> click.Command:
     def stats(folder: Path | None, *, as_json: bool) -> None:
         """Count objects by collection and type, and what was imported, quarantined, released, received each day."""
         with opened(folder) as node:
-            found = shelves.stats(node)
+            found = inventory.stats(node)
         show(as_json, found, _stats_text(found))
 
     return stats
@@ -179,9 +205,9 @@ def _stats(opened: Opened) -> click.Command:
 
 def _stats_text(found: Stats) -> str:
     lines = []
-    for shelf, counts in found.collections.items():
-        lines.append(f"{shelf}: {many(sum(counts.values()), 'object')}")
-        lines.append(columns(((f"{count:,}", kind) for kind, count in counts.items()), "  "))
+    for kind, counts in found.collections.items():
+        lines.append(f"{kind}: {many(sum(counts.values()), 'object')}")
+        lines.append(columns(((f"{count:,}", name) for name, count in counts.items()), "  "))
     lines.append(
         f"{many(found.imports, 'import')}, {found.quarantined:,} quarantined, "
         f"{found.released:,} released, {found.received:,} received"

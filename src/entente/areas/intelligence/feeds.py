@@ -308,7 +308,7 @@ def _sources(node: Node, row: FeedRow, since: str) -> list[str]:
 
 
 def _bodies(node: Node, source: str) -> list[bytes]:
-    return [data for data in node.view.each_body(source) if data]
+    return [data for data in node.view.bodies_on_shelf(source) if data]
 
 
 def _fresh(objects: Sequence[bytes], seen: set[bytes]) -> list[bytes]:

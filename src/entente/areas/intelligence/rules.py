@@ -174,8 +174,8 @@ def _reference_fault(value: Object, kind: str, own: str) -> str | None:
         for key, item in part.items():
             if isinstance(item, int) and not -LARGEST < item < LARGEST:
                 return f"{_name(key)} is a number beyond 2^53"
-            if item == [] and place:
-                return f"{_name(key)} is an empty list"
+            if place and (item is None or item == []):
+                return f"{_name(key)} is {'null' if item is None else 'an empty list'}"
             if key.endswith(("_ref", "_refs")):
                 found = _named_fault(key, item, targets.get(key) or _COMMON.get(key), own)
                 if found:

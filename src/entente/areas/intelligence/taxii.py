@@ -26,7 +26,7 @@ MAX_BODY = 64 << 20
 MAX_LIMIT = 1000
 MAX_NAMED = 1000  # ids, types or versions that one filter may name
 MATCHES = ("id", "type", "version", "spec_version")
-_LIMIT = re.compile(r"0*[1-9][0-9]{0,17}")
+_LIMIT = re.compile(r"0*([1-9][0-9]*)")
 _SPEC = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 _MAC = 16
 _encode = msgspec.json.encode
@@ -172,16 +172,17 @@ def _named(matches: Sequence[str]) -> str:
 def _limit(text: str | None) -> int:
     if text is None:
         return MAX_LIMIT
-    if not _LIMIT.fullmatch(text):
+    found = _LIMIT.fullmatch(text)
+    if found is None:
         raise UsageError("not a number above 0", place="limit", remedy=f"1 to {MAX_LIMIT}.")
-    return min(int(text), MAX_LIMIT)
+    return min(int(found[1][:9]), MAX_LIMIT)
 
 
 def _after(text: str | None) -> int:
     """The stamp of a time, rounded down: what is listed within the same microsecond is given again, not left out."""
     if text is None:
         return -1
-    return stamp_of(parse_instant(text.replace(" ", "+"), place="added_after"))
+    return max(-1, stamp_of(parse_instant(text.replace(" ", "+"), place="added_after")))
 
 
 def _list(given: Mapping[str, str], name: str) -> tuple[str, ...]:

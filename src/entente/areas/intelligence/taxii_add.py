@@ -5,6 +5,7 @@ reason. A POST to `to-...` is an import and a proposal: the agreement decides ea
 approval, approve the rest. Adding the same again changes nothing.
 """
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ import msgspec
 
 from entente.areas.intelligence import bundle, rules
 from entente.areas.intelligence.taxii import Filters, MissingError
-from entente.errors import RefusedError
+from entente.errors import RefusedError, UsageError
+from entente.node.import_ import Imported
 from entente.node.map import latest_map
 from entente.node.node import Node
 from entente.node.propose import NothingCrossesError, Proposal, Wish
@@ -39,14 +41,15 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
 
 
-def add(door: Door, area: str, kind: str, handle: str, body: bytes) -> bytes:
+def add(door: Door, area: str, kind: str, visitor: Visitor, body: bytes) -> bytes:
     """The objects of an envelope are in the collection, or proposed; returns the status resource.
 
     Raises: FormatError if the envelope cannot be read: nothing was taken in then; BusyError, StoreError.
     """
     data = bundle.from_envelope(body, place="the envelope")
+    handle = visitor.handle
     with door.using(news=kind != OWN) as node:
-        adding = _Adding(node, area, handle)
+        adding = _Adding(node, area, visitor)
         place = adding.run(kind, data) if data else ""
         status = _status(adding.good, adding.bad)
         name = status["id"]
@@ -62,22 +65,37 @@ def add(door: Door, area: str, kind: str, handle: str, body: bytes) -> bytes:
 class _Adding:
     """One act of adding, while the node is ours."""
 
-    def __init__(self, node: Node, area: str, handle: str) -> None:
-        self.node, self.area, self.handle = node, area, handle
+    def __init__(self, node: Node, area: str, visitor: Visitor) -> None:
+        self.node, self.area, self.visitor = node, area, visitor
         self.now = time_of(stamp_of(datetime.now(UTC)))
         self.good: list[Outcome] = []
         self.bad: list[Outcome] = []
 
     def run(self, kind: str, data: bytes) -> str:
         """The bundle is imported, and proposed unless it is for ourselves; returns the import's id."""
-        done = self.node.import_file(self.area, data, place="the envelope", map_id=latest_map(self.node, self.area))
+        name, reads = latest_map(self.node, self.area), self.visitor.rank
+        done = self.node.import_file(self.area, data, place="the envelope", map_id=name, reads=reads)
         self.bad += [Outcome(*_named(each.data, self.now), each.reason) for each in done.quarantined]
-        things = self.node.view.things(done.source)
+        things = self._taken(data, done)
         if kind == OWN:
             self.good += [self._told(one, "") for one in things]
         elif things:
             self._propose(done.source, things)
         return done.source
+
+    def _taken(self, data: bytes, done: Imported) -> list[Thing]:
+        """What was taken in, now or when the same was added before, each as often as the envelope holds it."""
+        bad = {each.sha256 for each in done.quarantined}
+        known = {one.sha256: one for one in self.node.view.things(done.source) if one.sha256 not in bad}
+        things: list[Thing] = []
+        for each in bundle.members(data, place="the envelope"):
+            digest = hashlib.sha256(each).hexdigest()
+            if digest in known:
+                things.append(known[digest])
+            elif digest not in bad:
+                words = "set aside when the same envelope was added before: add it in another"
+                self.bad.append(Outcome(*_named(each, self.now), words))
+        return things
 
     def _told(self, one: Thing, words: str) -> Outcome:
         return Outcome(one.id, one.version or self.now, words)
@@ -91,17 +109,17 @@ class _Adding:
         try:
             made = self._best(source)
         except NothingCrossesError as fault:
-            reasons = {each.id: f"{each.reason} (Art. {each.article})" for each in fault.refusals}
-            self.bad += [self._told(one, reasons.get(one.id, "refused")) for one in things]
+            reasons = {each.sha256: f"{each.reason} (Art. {each.article})" for each in fault.refusals}
+            self.bad += [self._told(one, reasons.get(one.sha256, "refused")) for one in things]
             return
-        except RefusedError as fault:
+        except (RefusedError, UsageError) as fault:
             self.bad += [self._told(one, f"{fault.detail} {fault.place}".strip()) for one in things]
             return
-        reasons = {record.id: f"{why.reason} (Art. {why.article})" for record, why in made.refused}
+        reasons = {record.sha256: f"{why.reason} (Art. {why.article})" for record, why in made.refused}
         worst = next(iter((*made.decision.refusals, *made.gate.refusals)), None)
         if made.state == "drafted" and worst is not None:
             words = f"the whole release, by rule {worst.rule}: {worst.observed} (Art. {worst.article})"
-            self.bad += [self._told(one, reasons.get(one.id, words)) for one in things]
+            self.bad += [self._told(one, reasons.get(one.sha256, words)) for one in things]
         elif made.state == "approved":
             when = self.node.queue([made.rid])
             words = f"in release {made.rid[:16]}, under a standing approval; leaves at {when}"
@@ -110,22 +128,23 @@ class _Adding:
             self._split(things, made.rid, f"in draft {made.rid[:16]}, which persons must approve", reasons)
 
     def _split(self, things: Iterable[Thing], rid: str, words: str, reasons: Mapping[str, str]) -> None:
-        crossing = {one.id for one in self.node.view.things(rid)}
+        crossing = {(one.id, one.version) for one in self.node.view.things(rid)}
         for one in things:
-            if one.id in crossing:
+            if (one.id, one.version) in crossing and one.sha256 not in reasons:
                 self.good.append(self._told(one, words))
             else:
-                self.bad.append(self._told(one, reasons.get(one.id, "refused when it was first added: `entente why`")))
+                why = reasons.get(one.sha256, "refused when it was first added: `entente why`")
+                self.bad.append(self._told(one, why))
 
     def _best(self, source: str) -> Proposal:
         """The proposal under a standing approval that lets it leave by itself, or else one for persons to approve."""
         parents = self._parents(source)
         for standing in usable(self.node, self.area, FORMAT):
-            wish = Wish(self.handle, view=standing.view, standing=standing.act, parents=parents)
+            wish = Wish(self.visitor.handle, view=standing.view, standing=standing.act, parents=parents)
             made = self.node.propose(source, wish)
             if made.state == "approved":
                 return made
-        return self.node.propose(source, Wish(self.handle, parents=parents))
+        return self.node.propose(source, Wish(self.visitor.handle, parents=parents))
 
     def _parents(self, source: str) -> tuple[str, ...]:
         """The partner's releases about whose objects something is said here: what is said derives from them."""
@@ -150,7 +169,7 @@ def _named(data: object, now: str) -> tuple[str, str]:
     except (msgspec.MsgspecError, RecursionError, ValueError):
         found = _Named()
     own = found.id if rules.IDENTIFIER(found.id) else "unreadable"
-    return own, found.modified or found.created or now
+    return own, next(filter(rules.is_timestamp, (found.modified, found.created)), now)
 
 
 class _Named(msgspec.Struct):
@@ -186,7 +205,7 @@ def delete(door: Door, shelf: str, visitor: Visitor, own_id: str, filters: Filte
             raise MissingError("no such object", place="objects")
         chosen = [] if filters.nothing else _chosen(seen, filters)
         if chosen:
-            take_down(node, shelf, visitor.handle, [(own_id, one.order) for one in chosen])
+            take_down(node, shelf, visitor.handle, [(own_id, one.order) for one in chosen], visitor.rank)
 
 
 def _chosen(seen: list[Listing], filters: Filters) -> list[Listing]:

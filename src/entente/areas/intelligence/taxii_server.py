@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +26,7 @@ from entente.web.signin import Visitor
 
 AREA = "intelligence"
 ROOT = "/taxii2/intelligence/"
+ACTING = 4  # threads that wait for the node, or have it; they take none from those who read
 _REALM = 'Basic realm="entente", charset="UTF-8"'
 _log = logging.getLogger(__name__)
 Write = Callable[[Page, str], bytes]
@@ -36,6 +38,7 @@ class TaxiiServer:
     def __init__(self, door: Door) -> None:
         self.door = door
         self.collections = taxii.collections(door.party, door.partner, door.agreement)
+        self._acting = CapacityLimiter(ACTING)
         self._secret = door.sign_in.access.secret("taxii cursor")
 
     def routes(self) -> list[BaseRoute]:
@@ -143,7 +146,7 @@ class TaxiiServer:
             raise DeniedError("nothing can be added here", place=f"collection {collection.alias}")
         taxii.check_body_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
         body = await _body(request)
-        done = await run_sync(taxii_add.add, self.door, AREA, collection.kind, visitor.handle, body)
+        done = await run_sync(taxii_add.add, self.door, AREA, collection.kind, visitor, body, limiter=self._acting)
         return Response(done, status_code=202, media_type=taxii.TAXII)
 
     @permits(AREA)
@@ -160,7 +163,8 @@ class TaxiiServer:
         matches = ("version", "spec_version")
         filters = taxii.parse_filters(request.query_params.multi_items(), matches, paged=False)
         own_id = request.path_params["object"]
-        await run_sync(taxii_add.delete, self.door, shelf(AREA, collection.kind), visitor, own_id, filters)
+        place = shelf(AREA, collection.kind)
+        await run_sync(taxii_add.delete, self.door, place, visitor, own_id, filters, limiter=self._acting)
         return Response(status_code=200, media_type=taxii.TAXII)
 
     @permits(AREA)
