@@ -430,7 +430,9 @@ def test_the_real_child_gives_what_the_area_gives(pair: Pair, cheat: Cheat, chil
 
 def _bare(record: Record) -> Record:
     """What a child tells of a record."""
-    return Record(record.data, "", record.id, record.type, record.version, record.title, record.names)
+    return Record(
+        record.data, "", record.id, record.type, record.version, record.title, record.names, order=record.order
+    )
 
 
 # What else rests

@@ -158,8 +158,17 @@ class Database:
             raise StoreError(str(fault), place=str(path), remedy="Give a new name on a disk with room.") from None
 
     def wipe(self) -> None:
-        """Empty the write-ahead log, so that what was deleted is in no file."""
-        self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """What was deleted is in no file: the write-ahead log is empty.
+
+        Raises: StoreError if somebody reads for so long that it cannot be emptied; try again.
+        """
+        busy, _, _ = self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(
+                "somebody reads it, so what was deleted is still in its log",
+                place=str(self.path),
+                remedy="It is tried again at the next pull or opening.",
+            )
 
     def close(self) -> None:
         """Close the file; nothing committed is lost."""

@@ -1,6 +1,7 @@
 """Nodes with their own persons' listener on loopback, as `entente serve --web` has it, and a client of bare sockets."""
 
 import base64
+import io
 import json
 import socket
 import threading
@@ -110,13 +111,31 @@ class Listening:
                 connected.sendall(data)
                 if finish:
                     connected.shutdown(socket.SHUT_WR)
+                kept = _Kept(connected.makefile("rb", buffering=0))
                 for _ in range(answers):
-                    response = HTTPResponse(connected)
+                    response = HTTPResponse(_Shared(kept))  # type: ignore[arg-type]  # it asks it for `makefile` alone
                     response.begin()
                     found.append(Answer(response.status, dict(response.getheaders()), response.read()))
             except OSError:  # it had answered, or would not; what it said is what counts
                 return found
         return found
+
+
+class _Kept(io.BufferedReader):
+    """What one answer leaves in the buffer is there for the next."""
+
+    def close(self) -> None:
+        pass
+
+
+class _Shared:
+    """A connection of which every answer reads on."""
+
+    def __init__(self, kept: _Kept) -> None:
+        self._kept = kept
+
+    def makefile(self, *_: object) -> _Kept:
+        return self._kept
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,6 @@ def test_what_it_adds_it_reads_back_and_deletes(both: tuple[Listening, Listening
     assert "objects" not in own.get_objects()
 
 
-@pytest.mark.xfail(reason="the server counts an object that is in an envelope twice once", strict=True)
 def test_the_status_counts_each_object_of_the_envelope_also_one_that_is_in_it_twice(
     both: tuple[Listening, Listening],
 ) -> None:
