@@ -1,0 +1,146 @@
+"""Reading never waits for the node; acting waits for it in line, and is told if it cannot be had.
+
+A real listener on loopback, with the worker that lends the node; another process that has the node is another opening
+of it, which the lock cannot tell apart.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from entente.app import AREAS, web
+from entente.errors import BusyError, UsageError
+from entente.node import lock, worker
+from entente.node.node import Node
+from entente.node.tokens import make_token
+from entente.node.worker import Worker, read_state, serve
+from entente.web.door import Door
+from entente.web.listener import WebListener
+from lab.pair import PASSPHRASE, Pair, in_process
+from lab.site import ROOT, TAXII, envelope, ladder_map, marked
+from lab.tls import HOST, until
+
+pytestmark = pytest.mark.allow_hosts([HOST])
+OBJECTS = f"{ROOT}/collections/own/objects/"
+
+
+class Serving:
+    """A node that is served and worked on in a thread, and a client of one of its persons."""
+
+    def __init__(self, pair: Pair) -> None:
+        node = pair.a
+        node.sign_map(ladder_map(node), [pair.of(node, "iyer")])
+        self.folder, self.pair = pair.shut(node.party), pair
+        self.stop = threading.Event()
+        self.worker = Worker(self._open, self.folder, every_s=60, stop=self.stop)
+        self.doors: list[WebListener] = []
+        self.token = ""
+        self.said: list[str] = []
+        self.thread = threading.Thread(target=serve, args=(self.worker, "", self.said.append, self._door))
+        self.thread.start()
+        until(lambda: len(self.said) > 1, "serving")
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": TAXII, "Content-Type": TAXII}
+        self.client = httpx2.Client(base_url=self.doors[0].url, headers=headers, timeout=30)
+
+    def _open(self) -> Node:
+        return Node(self.folder, AREAS, in_process, clock=self.pair.clock, yields=True)
+
+    def _door(self, node: Node) -> WebListener:
+        door = Door(self.folder, node, self.worker.using)
+        handle = f"{node.party}/rao"
+        self.token = make_token(door.sign_in.access, handle, label="x", days=1, read_only=False)[1]
+        self.doors.append(WebListener(web(door), f"{HOST}:0", door.close))
+        return self.doors[0]
+
+    def other(self) -> Node:
+        """The node as another process has it, which asks for it and gets it."""
+        return Node(self.folder, AREAS, in_process, clock=self.pair.clock, passphrase=PASSPHRASE)
+
+    def close(self) -> None:
+        self.client.close()
+        self.stop.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def serving(make_pair: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    monkeypatch.setattr(lock, "TURN_S", 0.2)
+    made = Serving(make_pair())
+    yield made
+    made.close()
+
+
+def test_what_is_added_waits_until_another_process_gives_the_node_back(serving: Serving) -> None:
+    other = serving.other()
+    with ThreadPoolExecutor(50) as many:
+        posts = [many.submit(serving.client.post, OBJECTS, content=envelope(marked(n, 0))) for n in range(1, 46)]
+        for _ in range(20):
+            assert serving.client.get(OBJECTS).status_code == 200, "who reads does not stand in that line"
+        assert not [post for post in posts if post.done()]
+        other.close()
+        assert {post.result().status_code for post in posts} == {202}
+    assert len(serving.client.get(OBJECTS).json()["objects"]) == 45
+
+
+def test_who_waits_too_long_is_told_to_come_again(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "GUEST_S", 0.3)
+    other = serving.other()
+    own = marked(1, 0)
+    for _ in range(2):
+        for method, path in (("POST", OBJECTS), ("DELETE", f"{OBJECTS}indicator--x/")):
+            answer = serving.client.request(method, path, content=envelope(own) if method == "POST" else b"")
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert answer.json()["http_status"] == "503"
+    assert serving.client.get(OBJECTS).content == b"{}"
+    other.close()
+    monkeypatch.setattr(worker, "GUEST_S", 30.0)
+    assert serving.client.post(OBJECTS, content=envelope(own)).status_code == 202
+
+
+def test_a_guest_is_told_when_another_keeps_the_node(
+    make_pair: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the first in line, who would open it."""
+    monkeypatch.setattr(lock, "TURN_S", 0.05)
+    monkeypatch.setattr(worker, "GUEST_S", 0.1)
+    pair = make_pair()
+    code, clock = pair.a.party, pair.clock
+    folder = pair.a.folder
+    made = Worker(
+        lambda: Node(folder, AREAS, in_process, clock=clock, yields=True), folder, every_s=60, stop=threading.Event()
+    )
+    for _ in range(2):
+        with pytest.raises(BusyError), made.using():
+            pass
+    pair.shut(code)
+    with made.using(news=True) as node:
+        assert node.party == code
+    made.close()
+
+
+def test_what_a_verb_of_another_process_changed_counts_at_once(serving: Serving) -> None:
+    assert serving.client.get(OBJECTS).status_code == 200
+    from lab.pair import revoke  # noqa: PLC0415
+
+    other = serving.other()
+    serving.pair.nodes[other.party] = other
+    revoke(serving.pair, other, "rao")
+    serving.pair.shut(other.party)
+    assert serving.client.get(OBJECTS).status_code == 401
+
+
+def test_a_served_node_says_where_its_door_is_and_shuts_it(serving: Serving) -> None:
+    state = read_state(serving.folder)
+    assert state is not None
+    assert state.web == serving.doors[0].url
+    assert any(state.web in line for line in serving.said)
+    with pytest.raises(UsageError):
+        WebListener(web(Door(serving.folder, serving.worker._node, serving.worker.using)), state.web[7:], lambda: None)  # type: ignore[arg-type]
+    serving.close()
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{state.web}/taxii2/")
+    serving.client = httpx2.Client()
