@@ -153,6 +153,7 @@ def sound(run: Run) -> None:
 # --- ATT&CK and the samples --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_attack_for_ics_crosses_but_for_its_groups_and_what_names_them() -> None:
     bundle = shared(ICS)
     run = demo("--bundle", bundle)
@@ -506,6 +507,7 @@ BAD_OBJECTS = {
 }
 
 
+@pytest.mark.slow
 def test_bad_objects_are_quarantined_alone_and_the_rest_crosses() -> None:
     good = [indicator(number) for number in range(1, 4)]
     bad = {name: raw for name, raw in BAD_OBJECTS.items() if name != "byte-order mark"}

@@ -46,7 +46,7 @@ def make_copy(node: Ledger, fact: ReleaseFact, holder: str, place: str) -> Copy:
     """
     for text, name in ((holder, "holder"), (place, "place")):
         if not text.strip() or len(text) > LONGEST:
-            raise UsageError(f"the {name} of a copy is 1 to {LONGEST} characters")
+            raise UsageError(f"the {name} of a copy is 1 to {LONGEST} characters", remedy=f"Give --{name}.")
         check_text(text)
     outcomes = {answer.outcome for answer in fact.answers}
     if "received" not in outcomes or {"returned", "destroyed"} & outcomes or node.keys.key(fact.rid) is None:
