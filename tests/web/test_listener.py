@@ -4,12 +4,18 @@ A real listener on loopback, with the worker that lends the node; another proces
 of it, which the lock cannot tell apart.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from entente.app import AREAS, web
 from entente.errors import BusyError, UsageError
@@ -21,7 +27,7 @@ from entente.web.door import Door
 from entente.web.listener import WebListener
 from lab.pair import PASSPHRASE, Pair, in_process
 from lab.site import ROOT, TAXII, envelope, ladder_map, marked
-from lab.tls import HOST, until
+from lab.tls import HOST, PATIENCE_S, until
 
 pytestmark = pytest.mark.allow_hosts([HOST])
 OBJECTS = f"{ROOT}/collections/own/objects/"
@@ -144,3 +150,48 @@ def test_a_served_node_says_where_its_door_is_and_shuts_it(serving: Serving) -> 
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"{state.web}/taxii2/")
     serving.client = httpx2.Client()
+
+
+FLOODS = {
+    "a header": b"GET /taxii2/ HTTP/1.1\r\nHost: x\r\nX-A: ",
+    "many headers": b"GET /taxii2/ HTTP/1.1\r\nHost: x\r\n",
+    "an address": b"GET /taxii2/?",
+    "trailers": b"POST /taxii2/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+    "a chunk's extension": b"POST /taxii2/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_who_never_comes_to_the_point_is_hung_up_on(flooded: WebListener, what: str) -> None:
+    more = b"X-B: y\r\n" * 1024 if what in ("many headers", "trailers") else b"a" * 8192
+    sent = 0
+    port = int(flooded.url.rpartition(":")[2])
+    with socket.create_connection((HOST, port), PATIENCE_S) as sock:
+        sock.sendall(FLOODS[what])
+        with suppress(OSError):
+            while sent < 64 << 20:
+                sock.sendall(more)
+                sent += len(more)
+    assert sent < 64 << 20
+
+
+def test_a_long_question_and_a_long_body_are_no_flood(flooded: WebListener) -> None:
+    with httpx2.Client(base_url=flooded.url) as client:
+        assert client.get(f"/taxii2/?match[id]={'a' * 60_000}").status_code == 401
+        for _ in range(3):
+            assert client.post("/taxii2/", content=iter([b" " * 100_000] * 20)).status_code == 405
+
+
+@pytest.fixture(scope="module")
+def flooded() -> Iterator[WebListener]:
+    """A listener that knows nobody."""
+
+    async def nobody(request: Request) -> Response:
+        async for _ in request.stream():
+            pass
+        return Response(status_code=401)
+
+    made = WebListener(Starlette(routes=[Route("/taxii2/", nobody)]), f"{HOST}:0", lambda: None)
+    made.start()
+    yield made
+    made.stop()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entente.errors import StateError, UsageError
 from entente.node.serve_partner import split_address
@@ -20,6 +21,40 @@ from entente.node.serve_partner import split_address
 START_S = 10.0
 STOP_S = 5
 IDLE_S = 30
+
+
+HEAD_BYTES = 128 << 10  # a thousand ids in a query fit
+
+
+class _Bounded(HttpToolsProtocol):
+    """Ends a connection that sends on and on without a request's head, or a part of its body, becoming whole.
+
+    The server itself would keep heads and trailers of any length, also of somebody who never signs in.
+    """
+
+    _unread = 0
+
+    def data_received(self, data: bytes) -> None:
+        """These bytes are taken in."""
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > HEAD_BYTES and not self.transport.is_closing():
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        self._unread = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body is there."""
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._unread = 0
+        super().on_message_complete()
 
 
 class WebListener:
@@ -37,9 +72,9 @@ class WebListener:
         self._door = _bound(host, port)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._door.getsockname()[1]}"
         config = uvicorn.Config(
-            app, http="httptools", ws="none", lifespan="off", log_config=None, log_level="error", access_log=False,
+            app, http=_Bounded, ws="none", lifespan="off", log_config=None, log_level="error", access_log=False,
             server_header=False, proxy_headers=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=STOP_S,
-            backlog=256, h11_max_incomplete_event_size=65_536,
+            backlog=256,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)

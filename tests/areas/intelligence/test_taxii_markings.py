@@ -229,7 +229,11 @@ class Follower:
             self.last = answer.headers["X-TAXII-Date-Added-Last"]
 
 
-def test_who_is_certified_higher_finds_what_was_late_and_who_is_certified_lower_sees_it_no_more(full: Site) -> None:
+def test_who_is_certified_higher_finds_what_was_late_and_who_is_certified_lower_sees_it_no_more(
+    make_site: Callable[..., Site],
+) -> None:
+    full = make_site()  # of its own, because what is listed anew is so for everybody
+    own_world(full, withheld=True)
     newcomer(full, "maya", 0)
     maya = Follower(full, "maya")
     low = maya.follow()

@@ -182,7 +182,7 @@ def _after(text: str | None) -> int:
     """The stamp of a time, rounded down: what is listed within the same microsecond is given again, not left out."""
     if text is None:
         return -1
-    return max(-1, stamp_of(parse_instant(text.replace(" ", "+"), place="added_after")))
+    return stamp_of(parse_instant(text.replace(" ", "+"), place="added_after"))
 
 
 def _list(given: Mapping[str, str], name: str) -> tuple[str, ...]:
