@@ -5,7 +5,6 @@ node and what its partner serves. What a partner can sign that an honest node ne
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,17 +18,15 @@ import pysqlite3.dbapi2 as sqlite
 import pytest
 from stix_objects import as_bytes, bundle_of, indicator
 
-from entente.account.acts import act_message
 from entente.app import AREAS, area_of
 from entente.errors import FormatError, FrozenError
-from entente.keys import SoftSigner, key_id
+from entente.keys import SoftSigner
 from entente.node import setup
 from entente.node.dispatch import Dispatched
-from entente.node.ledger import Draft
 from entente.node.node import Node
 from entente.node.propose import Proposal, Wish
 from entente.node.served import FolderTree
-from entente.register.entry import Sig, parse_entry
+from entente.register.entry import parse_entry
 from entente.strict import time_text
 from entente.treaty.agreement import parse_agreement
 from entente.treaty.marking import Marking, MarkingMap
@@ -362,21 +359,7 @@ def put_back(pair: Pair, code: str, *names: str, saved: Path) -> None:
 def revoke(pair: Pair, node: Node, name: str) -> None:
     """The authority revokes a person from the next entry on."""
     handle, _ = pair.of(node, name)
-    person = node.side.persons[handle].person
-    body: dict[str, object] = {
-        "areas": list(person.areas),
-        "ceiling": person.ceiling,
-        "commitment": person.commitment,
-        "key": person.key,
-        "nonce": os.urandom(16).hex(),
-        "revoked": {"from_index": node.side.size, "reason": "left"},
-        "roles": list(person.roles),
-        "subject": handle,
-        "until": person.until,
-    }
-    authority = pair.template.authorities[node.party]
-    message = act_message("key", node.side.origin, node.law.hash, body)
-    node.append([Draft("key", body, (Sig(key_id(authority.public), authority.sign(message).hex()),))])
+    node.append([setup.revoke_person(node, pair.template.authorities[node.party], handle, "left")])
 
 
 # What a node knows

@@ -57,8 +57,6 @@ def certified(pair: Pair, node: Node, name: str, level: int, *, areas: Sequence[
         node, authority, handle=handle, national_id=f"{node.party}-{name}", key=signer.public,
         roles=["release", "security"], areas=areas, ceiling=words[level], until=UNTIL,
     )  # fmt: skip
-    if handle in node.side.persons:
-        draft = setup.act(node, "key", draft.body | {"replaces": node.side.persons[handle].key_id}, authority)
     node.append([draft])
     shelves.project(node)
 

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import click
 
-from entente.commands.frame import FILE, FOLDER, main, node_verb, opened, password_of, show, sign_as, signers_of
+from entente.commands.frame import (
+    FILE,
+    FOLDER,
+    columns,
+    main,
+    node_verb,
+    opened,
+    password_of,
+    show,
+    sign_as,
+    signers_of,
+)
 from entente.node import setup
 
 
@@ -76,6 +87,8 @@ def key_list(folder: Path | None, *, as_json: bool) -> None:
     with opened(folder) as node:
         rows = [
             {
+                "areas": fact.person.areas,
+                "ceiling": fact.person.ceiling,
                 "handle": handle,
                 "revoked": fact.revoked_from is not None,
                 "roles": fact.person.roles,
@@ -83,8 +96,14 @@ def key_list(folder: Path | None, *, as_json: bool) -> None:
             }
             for handle, fact in sorted(node.side.persons.items())
         ]
-    text = "\n".join(f"{r['handle']:20s} {', '.join(r['roles']):20s} until {r['until']}" for r in rows)  # type: ignore[arg-type]
-    show(as_json, rows, text or "nobody is certified yet")
+        lines = [
+            (
+                handle, ", ".join(fact.person.roles), f"up to {fact.person.ceiling}", f"until {fact.person.until}",
+                f"REVOKED from entry {fact.revoked_from}" if fact.revoked_from is not None else "",
+            )
+            for handle, fact in sorted(node.side.persons.items())
+        ]  # fmt: skip
+    show(as_json, rows, columns(lines) if lines else "nobody is certified yet")
 
 
 @key.command("renew")
@@ -101,6 +120,23 @@ def key_renew(
         draft = setup.renew_kem(node, authority) if what == "kem" else setup.rotate_tls(node, authority)
         (idx,) = node.append([draft])
     show(as_json, {"idx": idx, "key": draft.body["key"]}, f"new {what} key, entry {idx}")
+
+
+@key.command("revoke")
+@click.argument("handle")
+@click.option("--reason", required=True, help="In a word or two; it stands in the register.")
+@click.option("--authority", "authority_file", type=FILE, required=True, help="The authority's locked key.")
+@click.option("--authority-passphrase-file", type=FILE, required=True, help="What opens the authority's key.")
+@node_verb
+def key_revoke(
+    handle: str, reason: str, authority_file: Path, authority_passphrase_file: Path, folder: Path | None, *,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Revoke the key of person HANDLE, by the authority: it signs and reads nothing from then on."""
+    authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
+    with opened(folder) as node:
+        (idx,) = node.append([setup.revoke_person(node, authority, handle, reason)])
+    show(as_json, {"handle": handle, "idx": idx}, f"{handle} revoked, entry {idx}")
 
 
 @main.command()
@@ -120,10 +156,13 @@ def person(
     handle: str, roles: str, areas: str, ceiling: str, until: str, national_id_file: Path, password_file: Path | None,
     authority_file: Path, authority_passphrase_file: Path, folder: Path | None, *, as_json: bool,
 ) -> None:  # fmt: skip
-    """Certify a person: a key of their own, locked under their password, and an entry by the authority."""
+    """Certify a person: a key of their own, locked under their password, and an entry by the authority.
+
+    Whoever has a key here keeps it: this changes what the person is certified for, and until when.
+    """
     authority = setup.read_authority(authority_file, authority_passphrase_file.read_bytes().strip())
     with opened(folder) as node:
-        public = node.add_person_key(handle, password_of(handle, password_file))
+        public = node.person_key(handle) or node.add_person_key(handle, password_of(handle, password_file))
         draft = setup.certify(
             node, authority, handle=handle, national_id=national_id_file.read_text().strip(), key=public,
             roles=roles.split(","), areas=areas.split(","), ceiling=ceiling, until=until,

@@ -109,6 +109,11 @@ class Node(Ledger):
         """The signer of a person whose key is held here; KeyUnavailableError on a wrong password."""
         return self.keys.signer(PERSON + handle, password)
 
+    def person_key(self, handle: str) -> str:
+        """The public half of the key that is held here for this handle; "" if none is."""
+        name = PERSON + handle
+        return self.keys.public(name) if self.keys.locked(name) is not None else ""
+
     def add_person_key(self, handle: str, password: bytes) -> str:
         """A new key for this handle rests here under the password; returns its public half."""
         signer = SoftSigner.generate()
@@ -247,16 +252,9 @@ class Node(Ledger):
     ) -> import_.Imported:
         """The file can be proposed as a document."""
         return documents.document(
-            self,
-            self.areas,
-            file,
-            stated,
-            label=label,
-            parents=tuple(sorted(set(parents))),
-            place=place,
-            map_id=map_id,
-            validate=self.validate,
-        )
+            self, self.areas, file, stated, label=label, parents=tuple(sorted(set(parents))), place=place,
+            map_id=map_id, validate=self.validate,
+        )  # fmt: skip
 
     def documents(self, rid: str) -> tuple[documents.Held, ...]:
         """The documents of a release held here, or of a draft of ours."""

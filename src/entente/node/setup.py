@@ -311,7 +311,10 @@ def certify(
     ceiling: str,
     until: str,
 ) -> Draft:
-    """A key entry to be, by which the authority certifies a person."""
+    """A key entry to be, by which the authority certifies a person, or anew one whom it certified before.
+
+    Raises: UsageError if the key is not ed25519, or the handle is another natural person's.
+    """
     if not key.startswith(ED25519):
         raise UsageError("a person's key is ed25519")
     body: dict[str, object] = {
@@ -323,6 +326,31 @@ def certify(
         "roles": sorted(roles),
         "subject": handle,
         "until": until,
+    }
+    before = node.side.persons.get(handle)
+    if before is not None:
+        if before.person.commitment != body["commitment"]:
+            raise UsageError(f"{handle} is another natural person's", remedy="Give this person a handle of their own.")
+        body["replaces"] = before.key_id
+    return act(node, "key", body, authority)
+
+
+def revoke_person(node: Ledger, authority: Signer, handle: str, reason: str) -> Draft:
+    """A key entry to be, by which a person's key counts no more from that entry on; UsageError if none is live."""
+    fact = node.side.persons.get(handle)
+    if fact is None or fact.revoked_from is not None:
+        raise UsageError(f"no live key of {handle}", remedy="See `entente key list`.")
+    person = fact.person
+    body: dict[str, object] = {
+        "areas": sorted(person.areas),
+        "ceiling": person.ceiling,
+        "commitment": person.commitment,
+        "key": person.key,
+        "nonce": nonce(),
+        "revoked": {"from_index": node.side.size, "reason": reason},
+        "roles": sorted(person.roles),
+        "subject": handle,
+        "until": person.until,
     }
     return act(node, "key", body, authority)
 
