@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from entente.errors import StateError, UsageError
 from entente.node import serve_partner
+from entente.node.listening import split_address
 from entente.node.serve_partner import (
     MAX_CONNECTIONS,
     MAX_REQUEST_BYTES,
@@ -33,7 +34,6 @@ from entente.node.serve_partner import (
     Listener,
     answers_strangers,
     is_served,
-    split_address,
 )
 from entente.node.served import FolderTree, ServedTree
 from entente.register.tiles import Tile

@@ -12,7 +12,6 @@ import os
 import re
 import socket
 import ssl
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,7 +22,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entente.errors import FormatError, StateError, UsageError, VerificationError
+from entente.errors import FormatError, StateError, VerificationError
+from entente.node.listening import START_S, STOP_S, Listening, bound, url_of
 from entente.node.served import FolderTree
 from entente.node.tls import check_peer
 from entente.register.tiles import parse_path
@@ -35,8 +35,6 @@ IDLE_S = 60.0
 REQUESTS_PER_S = 5000
 BURST = 20_000
 PIECE = 1 << 20
-START_S = 10.0
-STOP_S = 5
 _OBJECT = re.compile(r"(agreement|key|blob|leaves)/[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})")
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -201,7 +199,7 @@ class _Conversation(HttpToolsProtocol):
         self.transport.abort()
 
 
-class Listener:
+class Listener(Listening):
     """A running listener in a thread of its own. `start` returns once it serves and has shown that it refuses."""
 
     def __init__(
@@ -216,7 +214,7 @@ class Listener:
     ) -> None:
         self.turned_away = 0
         self.allowed = allowed
-        self.door = _bound(host, port)
+        self.door = bound(host, port, _Door)
         self.host, self.port = host, int(self.door.getsockname()[1])
         config = uvicorn.Config(
             Application(folder, bucket),
@@ -234,23 +232,11 @@ class Listener:
             timeout_graceful_shutdown=STOP_S,
             ssl_context_factory=lambda *_: context,
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="partner", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"https://[{self.host}]:{self.port}" if ":" in self.host else f"https://{self.host}:{self.port}"
+        super().__init__(config, self.door, url_of("https", host, self.door), "partner")
 
     def start(self) -> None:
         """It serves. StateError if it does not come up, or if a connection without a certificate is answered."""
-        self._thread.start()
-        deadline = time.monotonic() + START_S
-        while not self._server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
-                self.stop()
-                raise StateError("the listener did not come up", place=self.url)
-            time.sleep(0.01)
+        super().start()
         try:
             answered = answers_strangers(self.host, self.port)
         except OSError as fault:
@@ -259,22 +245,6 @@ class Listener:
         if answered:
             self.stop()
             raise StateError("it answered a connection without a certificate", place=self.url, remedy="Serve nothing.")
-
-    def stop(self) -> None:
-        """What is being sent is finished (five seconds at most); nothing is served any more."""
-        self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join()
-        self.door.close()
-
-    def _run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        await self._server.serve(sockets=[self.door])
-        for left in list(self._server.server_state.connections):  # the other end did not close in its turn
-            left.transport.abort()
-        await asyncio.sleep(0)
 
 
 class _Door(socket.socket):
@@ -303,30 +273,6 @@ class _Door(socket.socket):
     def admit(self, number: int) -> None:
         """The connection with this file number is the partner's."""
         self._strangers.pop(number, None)
-
-
-def split_address(listen: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT; UsageError if it is something else."""
-    host, _, port = listen.rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal() and int(port[:6]) < 1 << 16):
-        raise UsageError("not HOST:PORT", place=listen[:200], remedy="Set another `listen` in node.json.")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _bound(host: str, port: int) -> _Door:
-    """A bound socket that says it is TCP: only then does asyncio send small answers without delay."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        made = _Door(family, kind, socket.IPPROTO_TCP)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind(address)
-        except OSError:
-            made.close()
-            raise
-    except (OSError, UnicodeError) as fault:
-        raise UsageError(str(fault), place=f"{host}:{port}", remedy="Set another `listen` in node.json.") from None
-    return made
 
 
 def answers_strangers(host: str, port: int) -> bool:

@@ -281,7 +281,8 @@ def serve(
 
 
 def _serve(worker: Worker, listen: str, say: Callable[[str], object], open_door: Callable[[Node], Door] | None) -> None:
-    from entente.node.serve_partner import Listener, split_address  # noqa: PLC0415 - a tenth of a second that no other verb should pay
+    from entente.node.listening import split_address  # noqa: PLC0415
+    from entente.node.serve_partner import Listener  # noqa: PLC0415 - a tenth of a second that no other verb should pay
 
     node = worker.open()
     if node is None:

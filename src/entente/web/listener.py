@@ -4,25 +4,18 @@ It speaks plain HTTP, so it listens on loopback alone; whoever wants it elsewher
 it.
 """
 
-import asyncio
 import ipaddress
 import socket
-import threading
-import time
 from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entente.errors import StateError, UsageError
-from entente.node.serve_partner import split_address
+from entente.errors import UsageError
+from entente.node.listening import STOP_S, Listening, bound, split_address, url_of
 
-START_S = 10.0
-STOP_S = 5
 IDLE_S = 30
-
-
 HEAD_BYTES = 128 << 10  # a thousand ids in a query fit
 
 
@@ -57,7 +50,7 @@ class _Bounded(HttpToolsProtocol):
         super().on_message_complete()
 
 
-class WebListener:
+class WebListener(Listening):
     """A running listener. `start` returns once it serves."""
 
     def __init__(self, app: Starlette, listen: str, closed: Callable[[], object]) -> None:
@@ -69,36 +62,18 @@ class WebListener:
         if host != "localhost":
             _check_loopback(host, listen)
         self._closed = closed
-        self._door = _bound(host, port)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._door.getsockname()[1]}"
+        door = bound(host, port, socket.socket, lambda address: _check_loopback(address, listen))
         config = uvicorn.Config(
             app, http=_Bounded, ws="none", lifespan="off", log_config=None, log_level="error", access_log=False,
             server_header=False, proxy_headers=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=STOP_S,
             backlog=256,
         )  # fmt: skip
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
-
-    def start(self) -> None:
-        """It serves; StateError if it does not come up."""
-        self._thread.start()
-        deadline = time.monotonic() + START_S
-        while not self._server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
-                self.stop()
-                raise StateError("the listener did not come up", place=self.url)
-            time.sleep(0.01)
+        super().__init__(config, door, url_of("http", host, door), "web")
 
     def stop(self) -> None:
-        """What is being answered is finished (five seconds at most); nothing is served any more."""
-        self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join()
-        self._door.close()
+        """Nothing is served any more, and what it stood on is closed."""
+        super().stop()
         self._closed()
-
-    def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._door]))
 
 
 def _check_loopback(address: str, listen: str) -> None:
@@ -112,19 +87,3 @@ def _check_loopback(address: str, listen: str) -> None:
             place=listen,
             remedy="Listen on 127.0.0.1 and put a TLS proxy of the house before it.",
         )
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        _check_loopback(str(address[0]), f"{host}:{port}")
-        made = socket.socket(family, kind, proto or socket.IPPROTO_TCP)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind(address)
-        except OSError:
-            made.close()
-            raise
-    except OSError as fault:
-        raise UsageError(str(fault), place=f"{host}:{port}", remedy="Give --web another HOST:PORT.") from None
-    return made
