@@ -299,6 +299,29 @@ def ind() -> tuple[str, Path]:
     return "--node", demo_copy() / "IND"
 
 
+def test_a_person_is_revoked_and_certified_anew_and_tokens_follow() -> None:
+    """By the command line alone: a token works for as long as it stands, whatever its person is certified for."""
+    pair = founded("two-certs")
+    side = pair.sender
+    handle, secret = next(iter(side.held.items()))
+    locked = ("--authority", side.authority, "--authority-passphrase-file", side.phrase, "--node", side.node)
+    made = said("token", "make", handle, "--label", "tool", "--password-file", secret, "--node", side.node)
+    assert made["token"].startswith(f"ent_{made['id']}_")
+    (row,) = said("token", "list", "--node", side.node)
+    assert (row["handle"], row["revoked"], "token" in row) == (handle, "", False)
+    before = {row["handle"]: row for row in said("key", "list", "--node", side.node)}
+    said("key", "revoke", handle, "--reason", "left", *locked)
+    assert [row["handle"] for row in said("key", "list", "--node", side.node) if row["revoked"]] == [handle]
+    refused = cli("token", "make", handle, "--label", "x", "--password-file", secret, "--node", side.node)
+    assert "not certified" in refused.check(1).err
+    number = side.node.parent / f"{handle.replace('/', '-')}.id"
+    terms = ("--roles", ",".join(before[handle]["roles"]), "--areas", "intelligence", "--until", UNTIL)
+    said("person", handle, *terms, "--ceiling", before[handle]["ceiling"], "--national-id-file", number, *locked)
+    assert {row["handle"]: row for row in said("key", "list", "--node", side.node)} == before
+    said("token", "revoke", made["id"], "--node", side.node)
+    cli("token", "revoke", made["id"], "--node", side.node).check(2)
+
+
 READING = {
     "status": ["status"],
     "list": ["list"],
