@@ -26,7 +26,8 @@ def area_of(form: str) -> Area | None:
 
 def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
     """For each release the records of its bodies, all validated in one child process; or why it is refused."""
-    return validate_in_child(child_command(form), releases)
+    area = area_of(form)
+    return validate_in_child(child_command(form), releases, area.order if area is not None else str)
 
 
 def web(door: "Door") -> "Starlette":

@@ -198,7 +198,10 @@ class World(Registers):
         cut = self.cut(x)
         erased = any(e.what == "destroy" or e.unstored for _, e in self.orders(rid, cut))
         home = self.is_return(entry) and any(self.ended(above, cut) for above in entry.ancestors)
-        return not erased and not self.ended(rid, cut) and not home
+        gone = any(
+            draft.rid == rid and draft.gone for draft in self.drafts
+        )  # withdrawn before what it was made of ended
+        return not erased and not self.ended(rid, cut) and not home and not gone
 
     def usable(self, x: str, rid: str) -> bool:
         """Whether `x` may make something of a release of the partner's."""

@@ -39,24 +39,30 @@ class _Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     title: str
     type: str
     version: str
-    order: str = ""
     text: str = ""
 
 
-def validate_in_child(command: Sequence[str], releases: Sequence[list[Data]]) -> list[list[Record] | str]:
-    """For each release the records of its bodies as the child saw them, or the reason why it is not valid."""
+def validate_in_child(
+    command: Sequence[str], releases: Sequence[list[Data]], order: Callable[[str], str] = str
+) -> list[list[Record] | str]:
+    """For each release the records of its bodies as the child saw them, or the reason why it is not valid.
+
+    Args: `order`: the area's, by which a version's order is known here without being told.
+    """
     found: list[list[Record] | str] = []
     while len(found) < len(releases):
         rest = releases[len(found) :]
-        done, end = _run(command, rest)
+        done, end = _run(command, rest, order)
         found += done
         if len(done) < len(rest):
-            alone, end = ([], end) if len(rest) == 1 else _run(command, rest[len(done) : len(done) + 1])
+            alone, end = ([], end) if len(rest) == 1 else _run(command, rest[len(done) : len(done) + 1], order)
             found += alone or [f"the validator {end}"]
     return found
 
 
-def _run(command: Sequence[str], releases: Sequence[list[Data]]) -> tuple[list[list[Record] | str], str]:
+def _run(
+    command: Sequence[str], releases: Sequence[list[Data]], order: Callable[[str], str]
+) -> tuple[list[list[Record] | str], str]:
     """What one child says of the releases it got through, and how it ended."""
     late = threading.Event()
     with subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -84,7 +90,7 @@ def _run(command: Sequence[str], releases: Sequence[list[Data]]) -> tuple[list[l
     if len(lines) > len(releases):
         return [], "answered more than it was asked"
     end = "did not finish" if late.is_set() else f"ended with {code}"
-    return [_records(line, bodies) for line, bodies in zip(lines, releases, strict=False)], end
+    return [_records(line, bodies, order) for line, bodies in zip(lines, releases, strict=False)], end
 
 
 class _Feed(threading.Thread):
@@ -111,7 +117,7 @@ class _Feed(threading.Thread):
                 self.sink.close()
 
 
-def _records(line: bytes, bodies: list[Data]) -> list[Record] | str:
+def _records(line: bytes, bodies: list[Data], order: Callable[[str], str]) -> list[Record] | str:
     try:
         found = parse_foreign(line, place="validator")
         if isinstance(found, str):
@@ -123,7 +129,17 @@ def _records(line: bytes, bodies: list[Data]) -> list[Record] | str:
     if len(facts) != len(bodies):
         return "the validator lost a record"
     return [
-        Record(data, "", fact.id, fact.type, fact.version, fact.title, fact.names, text=fact.text, order=fact.order)
+        Record(
+            data,
+            "",
+            fact.id,
+            fact.type,
+            fact.version,
+            fact.title,
+            fact.names,
+            text=fact.text,
+            order=order(fact.version),
+        )
         for data, fact in zip(bodies, facts, strict=True)
     ]
 
@@ -183,7 +199,7 @@ def _facts(area: Area, form: str, bodies: Iterator[Data]) -> object:
         record = area.read(form, body)
         if isinstance(record, str):
             return f"record {len(found)}: {record}"[:300]
-        fact = _Fact(record.id, record.names, record.title, record.type, record.version, record.order, record.text)
+        fact = _Fact(record.id, record.names, record.title, record.type, record.version, record.text)
         found.append(msgspec.to_builtins(fact))
     return found
 

@@ -132,37 +132,39 @@ class ViewDb(ShelfRows):
         place, shelf = holding.place, holding.shelf
         self.hide(place)
         self.run(_drop_things, b_place=place)
-        held = list(holding.records)
-        stamps = iter(self.next_stamps(len(held)) if shelf else ())
-        rows: Iterator[
-            dict[str, object]
-        ] = (  # one at a time: 100,000 rows of them all would take more than the records
-            {
-                "place": place,
-                "number": number,
-                "id": record.id,
-                "type": record.type,
-                "version": record.version,
-                "order": record.order,
-                "title": record.title,
-                "sha256": record.sha256,
-                "marking": marking,
-                "least": rank,
-                "rank": rank,
-                "apart": (apart := holding.apart.get(record.sha256, "")),
-                "size": record.size,
-                "shelf": shelf or None,
-                "stamp": next(stamps)
-                if shelf and not self.is_listed(Version(shelf, record.id, record.order, apart), rank)
-                else None,
-                "text": record.text,
-                "data": record.data if isinstance(record.data, bytes) else b"",
-            }
-            for number, (record, marking, rank) in enumerate(held)
-        )
-        self.run_many(_add_thing, rows)
+        first, count = self.next_stamps(0).start, 0
+
+        def rows() -> Iterator[dict[str, object]]:  # one at a time: 100,000 of them would take more than the records
+            nonlocal count
+            for record, marking, rank in holding.records:
+                apart = holding.apart.get(record.sha256, "")
+                listed = bool(shelf) and not self.is_listed(Version(shelf, record.id, record.order, apart), rank)
+                yield {
+                    "place": place,
+                    "number": count,
+                    "id": record.id,
+                    "type": record.type,
+                    "version": record.version,
+                    "order": record.order,
+                    "title": record.title,
+                    "sha256": record.sha256,
+                    "marking": marking,
+                    "least": rank,
+                    "rank": rank,
+                    "apart": apart,
+                    "size": record.size,
+                    "shelf": shelf or None,
+                    "stamp": first + count if listed else None,
+                    "text": record.text,
+                    "data": record.data if isinstance(record.data, bytes) else b"",
+                }
+                count += 1
+
+        self.run_many(_add_thing, rows())
+        if shelf and count:
+            self.set_number("stamp", first + count - 1)
         marks = msgspec.json.encode([msgspec.to_builtins(marking) for marking in holding.markings])
-        self.run(_put_holding, place=place, markings=marks, count=len(held))
+        self.run(_put_holding, place=place, markings=marks, count=count)
 
     def list_holding(self, place: str, shelf: str) -> bool:
         """What rests at a place without a shelf is listed on this one, in its order; whether there was anything."""

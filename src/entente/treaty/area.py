@@ -38,8 +38,9 @@ class Area(msgspec.Struct, frozen=True):
     that cross under a view, or None when the object cannot be shown so. `mention_pattern(records)` finds, in another
     object's bytes, prose that points at one of these (withheld) records; None when nothing could. `opens` names the
     formats in which `read` looks into foreign files (to sniff them, for text): their imports too are read in a child.
-    `redact(data, refs)`, for areas that have a view `granular`, gives the object without what granular markings with
-    these refs select, or None if no valid object would be left.
+    `order(version)` is the text by which versions of one id are ordered and told apart, from what a record calls its
+    version. `redact(data, refs)`, for areas that have a view `granular`, gives the object without what granular
+    markings with these refs select, or None if no valid object would be left.
     """
 
     name: str
@@ -50,4 +51,5 @@ class Area(msgspec.Struct, frozen=True):
     view: Callable[[str, Data], Data | None]
     mention_pattern: Callable[[Iterable[Record]], re.Pattern[bytes] | None]
     opens: tuple[str, ...] = ()
+    order: Callable[[str], str] = str
     redact: Callable[[Data, frozenset[str]], Redacted | None] | None = None

@@ -14,6 +14,7 @@ AREA = Area(
     views=redact.VIEWS,
     split=stix.split_file,
     read=stix.read,
+    order=stix.order,
     view=redact.view,
     mention_pattern=redact.mention_pattern,
     redact=redact.redact,

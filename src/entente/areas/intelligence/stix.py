@@ -5,6 +5,7 @@ read once, strictly (`strict.parse_foreign`), and held to the OASIS schema of it
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from entente.areas.intelligence import bundle, granular, rules
@@ -96,7 +97,7 @@ def _record(data: bytes, value: Object) -> Record:
         markings=tuple(sorted(whole_refs | part_refs)),
         author=_text(value, "created_by_ref"),
         prose=_addresses(value),
-        order="".join(rules.instant(version)) if version else "",
+        order=order(version),
         granular=tuple(sorted(part_refs - whole_refs)),
     )
 
@@ -104,6 +105,12 @@ def _record(data: bytes, value: Object) -> Record:
 def _version(value: Object) -> str:
     """The timestamp that tells the object's versions apart, as it is written; "" for an object that has none."""
     return next(filter(rules.is_timestamp, (_text(value, "modified"), _text(value, "created"))), "")
+
+
+@lru_cache(4096)
+def order(version: str) -> str:
+    """The text by which versions of one id are ordered and told apart: the instant; "" for no version."""
+    return "".join(rules.instant(version)) if version else ""
 
 
 def _text(value: Object, key: str) -> str:
