@@ -101,13 +101,11 @@ def test_added_after_is_read_however_it_is_written(site: Site, after: str) -> No
         "٢٠٠٠-01-01T00:00:00Z",
         "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00%2B23:59",
         "2000-01-01T00:00:00+99:99", "now",
-        "2000-01-01T00:00:00Z,2001-01-01T00:00:00Z", "2000-01-01T00:00:00ZZ", "99999-01-01T00:00:00Z",
+        "2000-01-01T00:00:00Z,x", "2000-01-01T00:00:00ZZ", "99999-01-01T00:00:00Z",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["added_after", "match[version]"])
 def test_what_is_no_time_is_refused(site: Site, name: str, after: str) -> None:
-    if name == "match[version]" and "," in after and "Z," in after:
-        pytest.skip("there it is a list")
     answer = site.ask("rung0", f"{OBJECTS}?{name}={after}")
     assert answer.status_code == 400, answer.text
     assert details(answer)["description"].startswith(f"{name}: ")
