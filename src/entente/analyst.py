@@ -1,4 +1,7 @@
-"""The demo's analyst: a person with a TAXII 2.1 client, who adds to and reads from the own node's collections."""
+"""The demo's analyst: a person with a TAXII 2.1 client, who adds to and reads from the own node's collections.
+
+A client of its own on purpose, as a foreign tool would have: it shares nothing with the one that reads feeds.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

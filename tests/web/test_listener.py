@@ -18,14 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from entente.app import AREAS, web
-from entente.errors import BusyError, UsageError
+from entente.errors import BusyError, StoreError, UsageError
 from entente.node import lock, worker
 from entente.node.node import Node
 from entente.node.tokens import make_token
 from entente.node.worker import Worker, read_state, serve
 from entente.web.door import Door
 from entente.web.listener import WebListener
-from lab.pair import PASSPHRASE, Pair, in_process
+from lab.pair import PASSPHRASE, Pair, in_process, revoke
 from lab.site import ROOT, TAXII, envelope, ladder_map, marked
 from lab.tls import HOST, PATIENCE_S, until
 
@@ -128,10 +128,27 @@ def test_a_guest_is_told_when_another_keeps_the_node(
     made.close()
 
 
+def test_after_a_guest_whose_store_failed_the_node_is_opened_anew(make_pair: Callable[..., Pair]) -> None:
+    """What a node has in memory may then not be what its stores say: no later guest and no round builds on it."""
+    pair = make_pair()
+    code, clock, folder = pair.a.party, pair.clock, pair.a.folder
+    pair.shut(code)
+    made = Worker(
+        lambda: Node(folder, AREAS, in_process, clock=clock, yields=True), folder, every_s=60, stop=threading.Event()
+    )
+    with made.using() as first:
+        pass
+    with made.using() as second:
+        assert second is first
+    with pytest.raises(StoreError), made.using():
+        raise StoreError("the disk is full")
+    with made.using() as third:
+        assert third is not first
+    made.close()
+
+
 def test_what_a_verb_of_another_process_changed_counts_at_once(serving: Serving) -> None:
     assert serving.client.get(OBJECTS).status_code == 200
-    from lab.pair import revoke  # noqa: PLC0415
-
     other = serving.other()
     serving.pair.nodes[other.party] = other
     revoke(serving.pair, other, "rao")

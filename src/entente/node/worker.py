@@ -94,10 +94,13 @@ class Worker:
         return self._last is not None and self._last.is_partner_leaf(key)
 
     def open(self, patience_s: float = math.inf) -> Node | None:
-        """The node, opened if it was not; None if `stop` was set while another process had it.
+        """The node, opened if it was not, anew after a store failed; None if `stop` was set before it could be had.
 
         Raises: BusyError if another process still has it after so many seconds.
         """
+        if self._unsure:
+            self.close()
+            self._unsure = False
         deadline = time.monotonic() + patience_s
         while self._node is None and not self.stop.is_set():
             try:
@@ -126,6 +129,9 @@ class Worker:
                 if node is None:
                     raise BusyError("this process ends", place=str(self.folder), remedy="Try again in a moment.")
                 yield node
+            except (StoreError, OSError):
+                self._unsure = True
+                raise
             finally:
                 self._held.release()
         finally:
@@ -173,9 +179,6 @@ class Worker:
         return pause_s
 
     def _look(self) -> float:
-        if self._unsure:
-            self.close()
-            self._unsure = False
         node = self.open()
         if node is None:
             return 0.0

@@ -76,7 +76,6 @@ _journal = (
     .where(t.journal.c.kind == bindparam("b_kind"), t.journal.c.key == bindparam("b_key"))
     .order_by(t.journal.c.seq)
 )
-_journal_count = select(func.count()).select_from(t.journal)
 _add_inbox = insert(t.inbox)
 _pending = (
     select(t.inbox).where(t.inbox.c.log_id == bindparam("b_log"), t.inbox.c.outcome.is_(None)).order_by(t.inbox.c.idx)
@@ -347,11 +346,6 @@ class NodeDb(ActRows, FeedRows):
     def journal_of(self, kind: str, key: str) -> list[bytes]:
         """The lines of this kind under this key, oldest first."""
         return [bytes(row[0]) for row in self.all(_journal, b_kind=kind, b_key=key)]
-
-    def journal_size(self) -> int:
-        """How many lines the journal has."""
-        row = self.one(_journal_count)
-        return int(row[0]) if row else 0
 
     # The inbox
 

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from entente.account.cascade import current_marking, scale_of
-from entente.areas.intelligence import AREA, rules
+from entente.areas.intelligence import AREA, rules, stix
 from entente.areas.intelligence.export import Exported
 from entente.errors import UsageError
 from entente.node.import_ import mapper_of
@@ -27,7 +27,6 @@ Kind = Literal["own", "from", "to"]
 KINDS: tuple[Kind, ...] = ("own", "from", "to")
 NOT_MARKED = "not marked"
 _Marks = Mapper | tuple[Marking, ...] | None
-RETURNS = {"sighting": "sighting_of_ref", "opinion": "object_refs", "note": "object_refs"}
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -182,15 +181,14 @@ def echoes(node: Node) -> list[Echo]:
 def _echoes(party: str, crossed: Sequence[Item], back: Sequence[Item]) -> Iterator[Echo]:
     latest: dict[str, Item] = {}
     for item in back:
-        if item.thing.type in RETURNS:
+        if item.thing.type in stix.RETURNS:
             old = latest.get(item.thing.id)
             if old is None or _instant(old.thing) <= _instant(item.thing):
                 latest[item.thing.id] = item
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for item in latest.values():
         value = parse_foreign(item.data)
-        named = value.get(RETURNS[item.thing.type])
-        for name in {named} if isinstance(named, str) else set(named or ()):
+        for name in stix.about(item.data):
             if value.get("revoked") is not True:
                 counts[name][item.thing.type] += 1
                 counts[name]["seen"] += value.get("count", 1) if item.thing.type == "sighting" else 0

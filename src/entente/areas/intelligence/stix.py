@@ -14,6 +14,8 @@ from entente.strict import parse_foreign
 from entente.treaty.record import Data, Record, Rejected, whole
 
 MEDIA = "application/stix+json;version=2.1"
+# What says something about other objects, and by which property it names them.
+RETURNS = {"sighting": "sighting_of_ref", "opinion": "object_refs", "note": "object_refs"}
 
 _LONGEST_ID = 300  # a type has at most 250 characters, the rest of an id 38
 _LONGEST_REASON = 300  # the name of a property may be as long as it likes
@@ -105,6 +107,13 @@ def _record(data: bytes, value: Object) -> Record:
 def _version(value: Object) -> str:
     """The timestamp that tells the object's versions apart, as it is written; "" for an object that has none."""
     return next(filter(rules.is_timestamp, (_text(value, "modified"), _text(value, "created"))), "")
+
+
+def about(data: bytes) -> frozenset[str]:
+    """The ids that a valid sighting, opinion or note says something about; none for an object of another type."""
+    value = parse_foreign(data)
+    named = value.get(RETURNS.get(value["type"], ""), ())
+    return frozenset([named] if isinstance(named, str) else named)
 
 
 @lru_cache(4096)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from entente.areas.intelligence import bundle, rules
+from entente.areas.intelligence import bundle, rules, stix
 from entente.areas.intelligence.taxii import Filters, MissingError
 from entente.errors import RefusedError, UsageError
 from entente.node.import_ import Imported
@@ -25,14 +25,13 @@ from entente.store.node_db import DraftRow
 from entente.store.shelf_pages import ALL, FIRST, LAST
 from entente.store.shelf_rows import NOBODY, Listing, stamp_of, time_of
 from entente.store.view_db import Thing
-from entente.strict import canonical, parse_foreign
+from entente.strict import canonical
 from entente.treaty.request import Decision
 from entente.web.door import Door
 from entente.web.signin import Visitor
 
 FORMAT = "stix-2.1"
 JOURNAL = "taxii"
-RETURNS = ("sighting", "opinion", "note")  # what says something about another object
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -177,16 +176,10 @@ class _Adding:
         """
         about: set[str] = set()
         for number, thing in enumerate(self.node.view.things(source)):
-            if thing.type in RETURNS:
-                about.update(_about(self.node.view.body(source, number)))
+            if thing.type in stix.RETURNS:
+                about.update(stix.about(self.node.view.body(source, number)))
         held = (self.node.view.versions(shelf(self.area, FROM), own) for own in sorted(about))
         return tuple(sorted({one.place for versions in held for one in versions if one.rank <= self.visitor.rank}))
-
-
-def _about(body: bytes) -> Iterable[str]:
-    """The ids of what a sighting, an opinion or a note is about."""
-    value = parse_foreign(body)
-    return [value["sighting_of_ref"]] if value["type"] == "sighting" else value["object_refs"]
 
 
 def _refused(decision: Decision, gate: Decision) -> str:
