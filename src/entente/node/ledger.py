@@ -48,6 +48,8 @@ class Ledger(Stores):
 
     def finish(self) -> None:
         """Heads that were committed but not yet signed or published are signed and published."""
+        if self.reads:
+            return
         for prefix, party in (("own", self.party), ("mirror", self._other)):
             if not self.may_sign() or not self.trees[party].size:
                 continue

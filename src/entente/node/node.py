@@ -78,18 +78,22 @@ class Node(Ledger):
         passphrase: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         yields: bool = False,
+        reads: bool = False,
     ) -> None:
-        """Open the node in `folder`; the passphrase is read from its passphrase file if it is not given.
+        """Open the node in `folder`, for reading alone if `reads`; no passphrase: that of its passphrase file.
 
         Raises: UsageError (not a node), KeyUnavailableError (wrong passphrase), StoreError (open elsewhere, or
         damaged).
         """
         self.settings = setup.read_settings(folder)
-        super().__init__(folder, self.settings.party, passphrase or read_passphrase(folder), clock, yields=yields)
+        opening = passphrase or read_passphrase(folder)
+        super().__init__(folder, self.settings.party, opening, clock, yields=yields, reads=reads)
         self.accreditation = self.settings.accreditation
         self.partner_genesis = self.settings.partner_genesis
         self.areas = areas
         self.validate = validate
+        if reads:
+            return
         destroy.settle(self)
         if self.trees and not self.view.built:
             self.rebuild()
@@ -99,7 +103,8 @@ class Node(Ledger):
     def close(self) -> None:
         """Who may read is what the register says now, and every file is closed."""
         try:
-            shelves.project(self)
+            if not self.reads:
+                shelves.project(self)
         finally:
             super().close()
 

@@ -46,8 +46,12 @@ class Stores(ABC):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         yields: bool = False,
+        reads: bool = False,
     ) -> None:
-        """Args: `yields`: whoever wants the node next may say so (see `wanted`), and the caller will close it."""
+        """Args: `yields`: whoever wants the node next may say so (see `wanted`), and the caller will close it.
+
+        `reads`: it is opened for reading alone, also while somebody else has it; nothing in it can be written then.
+        """
         self.folder = folder
         self.party = party
         self.clock = clock
@@ -62,10 +66,12 @@ class Stores(ABC):
         self.logs: dict[str, int] = {}
         self.noted: set[str] = set()
         self.settled: tuple[int, int] = (-1, -1)
-        self._lock = Lock(folder, yields=yields)
+        self.reads = reads
+        self._lock = None if reads else Lock(folder, yields=yields)
         with ExitStack() as undo:  # a node that cannot be opened is left free to be opened
-            undo.callback(self._lock.close)
-            _clear(folder / "tmp")
+            if self._lock is not None:
+                undo.callback(self._lock.close)
+                _clear(folder / "tmp")
             self.db = NodeDb(folder / "node.db")
             undo.callback(self.db.close)
             self.keys = Keystore(folder / "keys.db")
@@ -77,6 +83,9 @@ class Stores(ABC):
             self.blobs = Blobs(folder / "blobs", folder / "tmp")
             self.served = ServedTree(folder / "served", folder / "tmp")
             self.keys.open_node_key(passphrase)
+            if reads:
+                for store in (self.db, self.keys, self.heads, self.view):
+                    store.seal()
             self._doubt_clock()
             for data in self.db.agreements():
                 self._add_law(data)
@@ -86,7 +95,7 @@ class Stores(ABC):
 
     def close(self) -> None:
         """The fold is saved, every file closed, and another process may open the node."""
-        if self.trees:
+        if self.trees and not self.reads:
             self.view.save_fold(self._heads_text(), self.pair)
             for party in self.trees:
                 head = self.head_of(party)
@@ -94,11 +103,12 @@ class Stores(ABC):
                     self.db.put_note(self.logs[party], SIGNED, NoteRow(head.size, head.root, head.line))
         for store in (self.db, self.keys, self.heads, self.view):
             store.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def wanted(self) -> bool:
         """Whether another process waits for this node; false where it was not opened to yield."""
-        return self._lock.wanted()
+        return self._lock is not None and self._lock.wanted()
 
     # What is in force
 
@@ -193,6 +203,26 @@ class Stores(ABC):
     def reload(self) -> None:
         """Memory is what node.db says: after a batch that could not be committed."""
         self._load()
+
+    def refresh(self) -> None:
+        """A node opened for reading knows what node.db says by now, whoever wrote it."""
+        held = self.db.agreements()
+        fresh = held if len(held) != len(self.laws) else []
+        heads = {party: self.db.head(log_id) for party, log_id in self.logs.items()}
+        if not fresh and all((tree.size, tree.root().hex()) == heads[party] for party, tree in self.trees.items()):
+            return
+        for data in fresh:
+            self._add_law(data)
+        grown = {
+            party: self.db.entries(self.logs[party], tree.size, heads[party][0]) for party, tree in self.trees.items()
+        }
+        for party, entries in grown.items():
+            self.trees[party].append(leaf_hashes(entries))
+        if fresh or any((tree.size, tree.root().hex()) != heads[party] for party, tree in self.trees.items()):
+            self._load()
+            return
+        self.fold.extend(grown)
+        self._start_gate()
 
     def _heads_text(self) -> str:
         heads = {party: (tree.size, tree.root().hex()) for party, tree in self.trees.items()}

@@ -149,6 +149,10 @@ class Database:
         except sqlite.Error as fault:
             raise StoreError(str(fault), place=str(self.path)) from None
 
+    def seal(self) -> None:
+        """Nothing is written by this connection any more; StoreError if somebody tries."""
+        self.raw.execute("PRAGMA query_only = ON")
+
     def copy_to(self, path: Path) -> None:
         """A whole and consistent copy of the file stands at `path`, where nothing may be yet; this one stays open."""
         try:
