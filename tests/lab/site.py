@@ -95,7 +95,9 @@ class Site:
         self.door = Door(self.node.folder, self.node, self.using)
         self.app = web(self.door)
         self._tokens: dict[tuple[str, bool], str] = {}
-        self.client = TestClient(self.app, raise_server_exceptions=False, follow_redirects=False)
+        self.client = TestClient(
+            self.app, base_url="http://127.0.0.1", raise_server_exceptions=False, follow_redirects=False
+        )
         self.client.__enter__()
 
     def close(self) -> None:

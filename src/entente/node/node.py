@@ -15,7 +15,7 @@ import msgspec
 from entente.account.duties import Duty, duties
 from entente.account.incidents import Case, Reached, blast_radius, cases
 from entente.account.state import ReleaseFact
-from entente.errors import KeyUnavailableError, StoreError, UsageError
+from entente.errors import StoreError, UsageError
 from entente.keys import Signer, SoftSigner, key_id
 from entente.node import (
     account,
@@ -86,8 +86,8 @@ class Node(Ledger):
         damaged).
         """
         self.settings = setup.read_settings(folder)
-        opening = passphrase or read_passphrase(folder)
-        super().__init__(folder, self.settings.party, opening, clock, yields=yields, reads=reads)
+        self._opening = passphrase or setup.read_passphrase(folder)
+        super().__init__(folder, self.settings.party, self._opening, clock, yields=yields, reads=reads)
         self.accreditation = self.settings.accreditation
         self.partner_genesis = self.settings.partner_genesis
         self.areas = areas
@@ -107,6 +107,10 @@ class Node(Ledger):
                 shelves.project(self)
         finally:
             super().close()
+
+    def onlooker(self) -> "Node":
+        """The same node, open beside this one for reading alone; `refresh` it, and close it."""
+        return Node(self.folder, self.areas, self.validate, passphrase=self._opening, clock=self.clock, reads=True)
 
     # Persons
 
@@ -387,14 +391,3 @@ class Node(Ledger):
     def incidents(self) -> list[tuple[Case, tuple[Reached, ...]]]:
         """Every incident of either party with all that it reaches: the releases named and what derives from them."""
         return [(case, blast_radius(self.pair, self.laws, case.releases)) for case in cases(self.pair)]
-
-
-def read_passphrase(folder: Path) -> bytes:
-    """The node's passphrase from its passphrase file; KeyUnavailableError if there is none."""
-    path = folder / "passphrase"
-    try:
-        return path.read_bytes().strip()
-    except FileNotFoundError:
-        raise KeyUnavailableError(
-            "no passphrase file", place=str(path), remedy="Put the node's passphrase there, mode 0600."
-        ) from None

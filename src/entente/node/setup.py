@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from entente.account.acts import act_message
-from entente.errors import AgreementError, StateError, UsageError
+from entente.errors import AgreementError, KeyUnavailableError, StateError, UsageError
 from entente.keys import ED25519, SUITE_ALGORITHM, Signer, SoftSigner, key_id, lock, new_kem, pae, unlock, verify
 from entente.node import tls
 from entente.node.ledger import Draft, Ledger
@@ -60,6 +60,17 @@ def read_settings(folder: Path) -> Settings:
     except FileNotFoundError:
         raise UsageError(
             "not a node's folder", place=str(folder), remedy="Give --node DIR, or run `./run demo`."
+        ) from None
+
+
+def read_passphrase(folder: Path) -> bytes:
+    """The node's passphrase from its passphrase file; KeyUnavailableError if there is none."""
+    path = folder / "passphrase"
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError:
+        raise KeyUnavailableError(
+            "no passphrase file", place=str(path), remedy="Put the node's passphrase there, mode 0600."
         ) from None
 
 

@@ -19,7 +19,7 @@ VERSION = 4
 GROWN_FROM = (2, 3)  # versions that lack tables of this one and differ by nothing else
 AHEAD = "ahead"  # the kind of note that tells up to where entries rest ahead of a register's head, and their root
 
-_add_log = insert(t.log).prefix_with("OR IGNORE")
+_add_log = insert(t.log)
 _add_segment = insert(t.segment)
 _add_rids = insert(t.rid_index)
 _rids = select(t.rid_index.c.data).where(
@@ -169,8 +169,10 @@ class NodeDb(ActRows, FeedRows):
 
     def add_log(self, origin: str, party: str, root: str) -> int:
         """A register exists, empty if it is new; returns its number in this database."""
-        self.run(_add_log, log_id=None, origin=origin, party=party, size=0, root=root)
         row = self.one(_log_of, b_origin=origin)
+        if row is None:
+            self.run(_add_log, log_id=None, origin=origin, party=party, size=0, root=root)
+            row = self.one(_log_of, b_origin=origin)
         if row is None:
             raise StoreError("a register could not be added", place=origin)
         return int(row[0])

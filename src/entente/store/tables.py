@@ -288,3 +288,23 @@ web_secret = Table(  # what the listener signs with for itself, such as the plac
     Column("name", Text, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
+session = Table(  # a browser in which a person signed in; the cookie's text is not kept
+    "session",
+    access,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("made", Text, nullable=False),
+    Column("seen", Text, nullable=False),
+    Column("ended", Text, nullable=False),
+)
+session_handle = Index("session_handle", session.c.handle)
+deed = Table(  # a form that was handed in, so that handing it in again does nothing: where it led, empty while at work
+    "deed",
+    access,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("href", Text, nullable=False),
+    Column("words", LargeBinary, nullable=False),
+)

@@ -1,15 +1,23 @@
-"""What every page and service of the listener stands on: who signs in, connections to view.db, the node to act with.
+"""What every page and service of the listener stands on: who signs in, what can be read, the node to act with.
 
-Reading never waits for the node. Acting borrows it from the worker of this process.
+Reading never waits for the node: pages have a second one beside it, open for reading alone, and TAXII connections to
+view.db. Acting borrows the node from the worker of this process.
 """
 
-from contextlib import AbstractContextManager
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 from entente.node.node import Node
 from entente.store.shelf_pages import Pool
+from entente.web.diary import Diary
 from entente.web.signin import SignIn
+
+MOST_KEPT = 64
+T = TypeVar("T")
 
 
 class Using(Protocol):
@@ -22,15 +30,48 @@ class Using(Protocol):
 class Door:
     """One node's door for its own persons. Close it after the listener has stopped."""
 
-    def __init__(self, folder: Path, node: Node, using: Using) -> None:
-        """`node` is asked who it is, now; `using` lends it later."""
+    def __init__(self, folder: Path, node: Node, using: Using, *, origin: str = "") -> None:
+        """`node` is asked who it is, now; `using` lends it later.
+
+        `origin` is how persons' browsers reach this listener through a TLS proxy, such as `https://desk.example`.
+        """
+        self.folder = folder
         self.party, self.partner = node.party, node.partner
         self.agreement, self.exercise = node.law.law.id, node.law.law.exercise
+        self.origin = origin.rstrip("/")
         self.using: Using = using
         self.pool = Pool(folder / "view.db")
         self.sign_in = SignIn(folder, node.party, self.pool)
+        self.diary = Diary(folder / "node.db", node.now)
+        self._onlooker = node.onlooker()
+        self._looking = threading.RLock()  # held while the onlooker is used
+        self._kept: OrderedDict[tuple[Hashable, ...], object] = OrderedDict()
+
+    def cookie(self, name: str) -> str:
+        """The name of a cookie of this node's: another node may be reached under the same host name."""
+        return f"entente_{self.party.encode().hex()}_{name}"
+
+    @contextmanager
+    def reading(self) -> Iterator[Node]:
+        """The node as it stands now, to read from and not to keep; whoever writes it is not waited for."""
+        with self._looking:
+            self._onlooker.refresh()
+            yield self._onlooker
+
+    def kept(self, node: Node, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+        """What `make` gives, made once as long as the registers and the minute are the same; inside `reading` alone."""
+        whole = (*key, tuple(node.pair.sizes.values()), node.law.hash, node.now())
+        if whole not in self._kept:
+            self._kept[whole] = make()
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(whole)
+        return cast("T", self._kept[whole])
 
     def close(self) -> None:
-        """Nothing is open any more."""
+        """Nothing is open any more, and what was read has been written down."""
+        self.diary.close()
+        with self._looking:
+            self._onlooker.close()
         self.pool.close()
         self.sign_in.close()

@@ -15,6 +15,7 @@ from entente.errors import EntenteError, RefusedError
 from entente.web.signin import SignIn, Visitor
 
 Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
+Trouble = Callable[[Request, EntenteError, Visitor | None], Awaitable[Response]]
 E = TypeVar("E", bound=Callable[..., Awaitable[Response]])
 SAFE = frozenset({"GET", "HEAD"})
 _log = logging.getLogger(__name__)
@@ -30,16 +31,20 @@ class CrashError(EntenteError):
 
 
 class Permit(msgspec.Struct, frozen=True):
-    """What a visitor must hold: the area, and one of the roles unless there are none."""
+    """What a visitor must hold: the area, and one of the roles unless there are none; `open`: nobody is asked."""
 
     area: str = ""
     roles: tuple[str, ...] = ()
+    open: bool = False
 
     def allows(self, visitor: Visitor) -> bool:
         """Whether this visitor may come in."""
         return (not self.area or self.area in visitor.areas) and (
             not self.roles or bool({*self.roles} & {*visitor.roles})
         )
+
+
+OPEN = Permit(open=True)
 
 
 def permits(area: str = "", *, roles: Sequence[str] = ()) -> Callable[[E], E]:
@@ -52,10 +57,11 @@ def permits(area: str = "", *, roles: Sequence[str] = ()) -> Callable[[E], E]:
     return mark
 
 
-def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn) -> Route:
+def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn, desk: Trouble | None = None) -> Route:
     """A route by which only those come in whom the endpoint's `@permits` names.
 
-    A tool with a token that may only read gets no further than reading. Raises: TypeError if it has no `@permits`.
+    A tool with a token that may only read gets no further than reading. `desk` is given for a page: it answers what
+    goes wrong there, and a browser's session counts. Raises: TypeError if it has no `@permits`.
     """
     permit: Permit | None = getattr(endpoint, "permit", None)
     if permit is None:
@@ -63,18 +69,26 @@ def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn) -> Rout
 
     @functools.wraps(endpoint)
     async def enter(request: Request) -> Response:
+        visitor: Visitor | None = None
         try:
-            return await admitted(request)
-        except (EntenteError, HTTPException):
+            visitor = await (sign_in.visitor(request) if desk is None else sign_in.at_desk(request))
+            return await admitted(request, visitor)
+        except EntenteError as fault:
+            if desk is None:
+                raise
+            return await desk(request, fault, visitor)
+        except HTTPException:
             raise
         except ClientDisconnect:  # nobody is there to be answered
             return Response(status_code=400)
         except Exception as fault:  # noqa: BLE001 - a server would log it whole, and it may quote what was sent
             _log.error("a request failed: %s", type(fault).__name__)
-            raise CrashError("the request was not carried out") from None
+            crash = CrashError("the request was not carried out")
+            if desk is None:
+                raise crash from None
+            return await desk(request, crash, visitor)
 
-    async def admitted(request: Request) -> Response:
-        visitor = await sign_in.visitor(request)
+    async def admitted(request: Request, visitor: Visitor) -> Response:
         if not permit.allows(visitor):
             raise RefusedError("this needs an area or a role that you do not have", place=request.url.path)
         if visitor.read_only and request.method not in SAFE:

@@ -27,7 +27,9 @@ from entente.store.keystore import Keystore
 from entente.store.shelf_pages import Pool
 from entente.store.shelf_rows import Reader
 from entente.strict import time_text
+from entente.web.sessions import Session, Sessions
 
+SESSION = "session"  # the cookie that a session is found by
 REMEMBERED_S = 300.0
 MOST_REMEMBERED = 1000
 TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
@@ -61,6 +63,7 @@ class Visitor(msgspec.Struct, frozen=True):
     roles: tuple[str, ...]
     areas: tuple[str, ...]
     read_only: bool = False
+    session: Session | None = None
 
 
 class _Attempt(msgspec.Struct, frozen=True):
@@ -79,8 +82,10 @@ class SignIn:
         self.party, self._pool = party, pool
         self._keys = Keystore(folder / "keys.db")
         self.access = AccessDb(folder / "access.db")
-        self._one = threading.Lock()  # held while a connection is used
+        self.one = threading.Lock()  # held while a connection is used
+        self.sessions = Sessions(self.access, self.one)
         self._counting = threading.Lock()  # held while `_left` changes
+        self.cookie = f"entente_{party.encode().hex()}_{SESSION}"
         self._openers = CapacityLimiter(OPENERS)
         self._secret = os.urandom(32)
         self._known: dict[bytes, float] = {}
@@ -97,12 +102,26 @@ class SignIn:
         """The person whose request it is; SignInError or TooOftenError if it is nobody's."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            return await self._by_password(*_user_and_password(given.strip()))
+            return await self.by_password(*_user_and_password(given.strip()))
         if scheme.lower() == "bearer":
             return await run_sync(self._by_token, given.strip())
         raise SignInError("no password and no token was given", remedy="Use HTTP Basic, or a bearer token.")
 
-    async def _by_password(self, name: str, password: str) -> Visitor:
+    async def at_desk(self, request: Request) -> Visitor:
+        """The same for a page: a browser's session counts too, where no password and no token is given."""
+        cookie = request.cookies.get(self.cookie, "")
+        if "authorization" in request.headers or not cookie:
+            return await self.visitor(request)
+        return await run_sync(self._by_session, cookie)
+
+    def _by_session(self, cookie: str) -> Visitor:
+        session = self.sessions.find(cookie)
+        if session is None:
+            raise SignInError("the session is over", remedy="Sign in again.")
+        return msgspec.structs.replace(self._certified(session.handle, read_only=False), session=session)
+
+    async def by_password(self, name: str, password: str) -> Visitor:
+        """The person whose key this password opens; SignInError or TooOftenError if it is nobody's."""
         handle = name if "/" in name else f"{self.party}/{name}"
         found = await run_sync(self._remembered, handle, password)
         if isinstance(found, Visitor):
@@ -113,7 +132,7 @@ class SignIn:
 
     def _remembered(self, handle: str, password: str) -> "Visitor | _Attempt":
         """The person, if this password was right a few minutes ago; else what is to be tried."""
-        with self._one:
+        with self.one:
             locked = self._keys.locked(PERSON + handle)
         proof = hmac.digest(self._secret, b"\0".join([handle.encode(), locked or b"", password.encode()]), "sha256")
         now = time.monotonic()
@@ -124,20 +143,23 @@ class SignIn:
 
     def _opened(self, tried: "_Attempt") -> Visitor:
         """The password opens the key, which is remembered; else SignInError, as slow for a stranger as for a person."""
-        self._count(tried.handle, -1)
+        self.count(tried.handle, -1)
         label = PERSON + tried.handle if tried.locked is not None else ""
         try:
             unlock(tried.locked or self._decoy, tried.password.encode(), label=label)
         except KeyUnavailableError:
             raise SignInError("wrong user or password") from None
-        self._count(tried.handle, 1)
+        self.count(tried.handle, 1)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[tried.proof] = time.monotonic() + REMEMBERED_S
         return self._certified(tried.handle, read_only=False)
 
-    def _count(self, handle: str, change: int) -> None:
-        """One try less is left, before it is made, so that tries at the same time count too; or it was none."""
+    def count(self, handle: str, change: int) -> None:
+        """One try less is left, before it is made, so that tries at the same time count too; or it was none.
+
+        Raises: TooOftenError if none is left.
+        """
         with self._counting:
             now = time.monotonic()
             left, at = self._left.get(handle, (TRIES, now))
@@ -150,7 +172,7 @@ class SignIn:
 
     def _by_token(self, given: str) -> Visitor:
         name, _, secret = given.removeprefix(PREFIX).partition("_")
-        with self._one:
+        with self.one:
             token = self.access.token(name)
         right = token is not None and hmac.compare_digest(token.digest, digest_of(secret))
         now = time_text(datetime.now(UTC))
@@ -158,7 +180,7 @@ class SignIn:
             raise SignInError("not a token that works", remedy="Make another: `entente token make`.")
         if self._marked.get(name, 0.0) < time.monotonic():
             self._marked[name] = time.monotonic() + MARK_S
-            with self._one:
+            with self.one:
                 self.access.use(name, now)
         return self._certified(token.handle, read_only=token.read_only)
 

@@ -1,0 +1,101 @@
+"""The way in and out of the desk: signing in by password, signing out, and the files that its pages are drawn with."""
+
+import mimetypes
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from entente.errors import EntenteError
+from entente.web import diary, render
+from entente.web.permits import OPEN
+from entente.web.screens import Screens, check_origin, read_form
+
+TODAY = "/"
+Ask = Callable[[Request], Awaitable[Response]]
+
+
+class Entrance:
+    """The routes that nobody needs to be signed in for."""
+
+    def __init__(self, site: Screens) -> None:
+        self.site, self.door = site, site.door
+        self.files = {one.name: one.read_bytes() for one in (files("entente.web") / "static").iterdir()}
+
+    def routes(self) -> list[Route]:
+        """Sign-in, sign-out, and static files."""
+        made: list[Any] = [
+            Route(render.SIGN_IN, self._guarded(self.show), methods=["GET"]),
+            Route(render.SIGN_IN, self._guarded(self.enter), methods=["POST"]),
+            Route("/signout", self._guarded(self.leave), methods=["POST"]),
+            Route("/static/{name}", self.static, methods=["GET"]),
+        ]
+        for one in made:
+            one.permit = OPEN
+        return made
+
+    def _guarded(self, endpoint: Ask) -> Ask:
+        async def enter(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except EntenteError as fault:
+                return render.trouble(self.site.frame, request, fault, None)
+
+        return enter
+
+    async def show(self, request: Request) -> Response:
+        """The page with the form."""
+        follow = _local(request.query_params.get("next", ""))
+        return render.sign_in(self.site.frame, request, {"fault": None, "next": follow, "user": ""})
+
+    async def enter(self, request: Request) -> Response:
+        """The person is signed in, and back where they wanted to go."""
+        check_origin(request)
+        given = await read_form(request)
+        user, follow = given.get("user"), _local(given.get("next"))
+        try:
+            visitor = await self.door.sign_in.by_password(user, given.fields.get("password", ""))
+        except EntenteError as fault:
+            self.door.diary.note(diary.TURNED_AWAY, user[:60], request.url.path)
+            return render.sign_in(
+                self.site.frame, request, {"fault": fault, "next": follow, "user": user}, fault.status
+            )
+        made = RedirectResponse(follow or TODAY, 303, render.HEADERS)
+        self.admit(request, made, visitor.handle)
+        return made
+
+    def admit(self, request: Request, response: Response, handle: str) -> None:
+        """The response opens a session of this person's."""
+        text = self.door.sign_in.sessions.open(handle, request.headers.get("user-agent", ""))
+        secure = self.door.origin.startswith("https:")
+        response.set_cookie(self.door.sign_in.cookie, text, httponly=True, samesite="strict", secure=secure)
+        self.door.diary.note(diary.SIGN_IN, handle, request.url.path)
+
+    async def leave(self, request: Request) -> Response:
+        """The session is over."""
+        check_origin(request)
+        session = self.door.sign_in.sessions.find(request.cookies.get(self.door.sign_in.cookie, ""))
+        if session is not None:
+            self.door.sign_in.sessions.end(session.digest)
+        made = RedirectResponse(render.SIGN_IN, 303, render.HEADERS)
+        made.delete_cookie(self.door.sign_in.cookie)
+        return made
+
+    async def static(self, request: Request) -> Response:
+        """A file that ships with the pages; its address changes with its bytes."""
+        data = self.files.get(request.path_params["name"])
+        if data is None:
+            return Response("not found", 404, media_type="text/plain", headers=render.HEADERS)
+        kind = mimetypes.guess_type(request.path_params["name"])[0] or "application/octet-stream"
+        return Response(data, media_type=kind, headers={**render.HEADERS, "Cache-Control": "private, max-age=86400"})
+
+
+def _local(where: str) -> str:
+    """The address if it leads to a page of this node; else ""."""
+    parts = urlsplit(where)
+    fine = where.startswith("/") and not where.startswith(("//", "/\\")) and not parts.netloc and where.isprintable()
+    return where if fine and "\\" not in where else ""

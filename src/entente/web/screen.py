@@ -1,0 +1,125 @@
+"""A screen: a page is one function of a visit, and what can be done there are functions beside it.
+
+    @page("/exchange", said("Exchange"))
+    def exchange(visit: Visit) -> Page: ...
+
+    @exchange.act("retry")
+    def retry(visit: Visit, given: Given) -> Done: ...
+
+A page is made from the node opened for reading; an act has the node that can write as `visit.node`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from entente.errors import KeyUnavailableError, UsageError
+from entente.keys import SoftSigner
+from entente.web.page import Done, Page, Said
+from entente.web.permits import Permit
+from entente.web.visit import Visit
+
+
+class FieldError(UsageError):
+    """What was written into a field of a form cannot be used; nothing was done."""
+
+    code = "field"
+    title = "Please look at this again"
+
+    def __init__(self, field: str, detail: str, *, remedy: str = "") -> None:
+        super().__init__(detail, remedy=remedy)
+        self.field = field
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What a form brought: its fields, the rows that were selected, files, and the person's password if it asks it."""
+
+    fields: Mapping[str, str]
+    selected: tuple[str, ...] = ()
+    files: Mapping[str, tuple[str, bytes]] = {}
+    several: Mapping[str, tuple[str, ...]] = {}
+
+    def get(self, name: str) -> str:
+        """A field, "" if it is not there."""
+        return self.fields.get(name, "").strip()
+
+    def need(self, name: str) -> str:
+        """A field that must be there; FieldError if it is empty."""
+        value = self.get(name)
+        if not value:
+            raise FieldError(name, "this is needed")
+        return value
+
+    def proof(self, visit: Visit) -> SoftSigner:
+        """The visitor's own signer, opened by the password in this form: who signs proves anew who they are.
+
+        Raises: FieldError if it is not their password; TooOftenError after too many.
+        """
+        sign_in = visit.door.sign_in
+        sign_in.count(visit.visitor.handle, -1)
+        try:
+            found = visit.node.person_signer(visit.visitor.handle, self.need("password").encode())
+        except KeyUnavailableError:
+            raise FieldError("password", "this password does not open your key") from None
+        sign_in.count(visit.visitor.handle, 1)
+        return found
+
+    def number(self, name: str, least: int = 0, most: int = 10**9) -> int:
+        """A whole number within bounds; FieldError otherwise."""
+        value = self.need(name)
+        if not (value.isascii() and value.isdecimal() and len(value) < 12 and least <= int(value) <= most):
+            raise FieldError(name, f"a whole number from {least} to {most} is needed")
+        return int(value)
+
+
+Show = Callable[[Visit], Page]
+Do = Callable[[Visit, Given], Done]
+
+
+class Act(msgspec.Struct, frozen=True):
+    """Something that can be done on a screen; `news`: a round of the worker is due after it."""
+
+    name: str
+    do: Do
+    news: bool
+
+
+class Screen:
+    """One page and what can be done there."""
+
+    def __init__(
+        self, path: str, title: Said, show: Show, *, area: str, roles: Sequence[str], menu: bool, key: str, lists: bool
+    ) -> None:
+        self.path, self.title, self.show = path, title, show
+        self.permit = Permit(area, tuple(roles))
+        self.menu, self.key, self.lists = menu, key, lists
+        self.acts: dict[str, Act] = {}
+
+    def act(self, name: str, *, news: bool = False) -> Callable[[Do], Do]:
+        """What is done when a form of this page with this name is handed in."""
+
+        def add(do: Do) -> Do:
+            self.acts[name] = Act(name, do, news)
+            return do
+
+        return add
+
+    def __call__(self, visit: Visit) -> Page:
+        """The page for this visit."""
+        return self.show(visit)
+
+
+def page(
+    path: str, title: Said, *, area: str = "", roles: Sequence[str] = (), menu: bool = False, key: str = "",
+    lists: bool = False,
+) -> Callable[[Show], Screen]:  # fmt: skip
+    """A screen at this path, for persons with this area and one of these roles.
+
+    `menu`: it stands in the navigation, and `g` and then `key` leads there; `lists`: its page has a list, which can be
+    had as `.csv` and `.json` too.
+    """
+
+    def make(show: Show) -> Screen:
+        return Screen(path, title, show, area=area, roles=roles, menu=menu, key=key, lists=lists)
+
+    return make

@@ -1,0 +1,213 @@
+"""The screens of one door, served: who may come in, what a page answers, forms carried out once, lists as files.
+
+Reading goes through `Door.reading`, acting through `Door.using`; nothing is decided here but who may come in.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from entente.errors import EntenteError, RefusedError, StateError, UsageError
+from entente.node.node import Node
+from entente.strict import time_text
+from entente.web import diary, export, render
+from entente.web.door import Door
+from entente.web.page import Done, Said
+from entente.web.permits import Endpoint, permits, route
+from entente.web.screen import Act, Given, Screen
+from entente.web.signin import SignInError, Visitor
+from entente.web.visit import Visit, parse_query
+
+ACTING = 4  # threads that wait for the node, or have it; they take none from those who read
+MOST_BYTES = 64 << 20
+REMEMBERED = timedelta(days=2)
+MOST_FIELDS = 2000
+
+
+class Screens:
+    """The screens of one door, and their routes."""
+
+    def __init__(self, door: Door, screens: Sequence[Screen]) -> None:
+        self.door, self.screens = door, tuple(screens)
+        self._acting = CapacityLimiter(ACTING)
+        self.frame = render.Frame(door, tuple(one for one in self.screens if one.menu))
+
+    def routes(self) -> list[Route]:
+        """A page and its acts at each path; a list also as .csv and .json."""
+        made: list[Route] = []
+        for screen in self.screens:
+            made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
+            if screen.acts:
+                made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
+            base = screen.path.rstrip("/") or "/index"
+            kinds = (".csv", ".json") if screen.lists else ()
+            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
+        return made
+
+    def _route(self, screen: Screen, path: str, endpoint: Endpoint, method: str) -> Route:
+        marked = permits(screen.permit.area, roles=screen.permit.roles)(endpoint)
+        made = route(path, marked, method, sign_in=self.door.sign_in, desk=self._trouble)
+        made.name = screen.path
+        return made
+
+    # What goes wrong
+
+    async def _trouble(self, request: Request, fault: EntenteError, visitor: Visitor | None) -> Response:
+        """The page that says what went wrong; whoever is not signed in is led to where they can be."""
+        if isinstance(fault, SignInError) and "authorization" not in request.headers and _wants_page(request):
+            return render.to_sign_in(request)
+        if fault.status in (403, 404) and visitor is not None:
+            self.door.diary.note(diary.TURNED_AWAY, visitor.handle, request.url.path, method=request.method)
+        return render.trouble(self.frame, request, fault, visitor)
+
+    # Showing
+
+    def _shows(self, screen: Screen) -> Endpoint:
+        async def show(request: Request, visitor: Visitor) -> Response:
+            return await run_sync(self._shown, screen, request, visitor)
+
+        return show
+
+    def _shown(
+        self, screen: Screen, request: Request, visitor: Visitor, fault: EntenteError | None = None,
+        given: Given | None = None,
+    ) -> Response:  # fmt: skip
+        with self.door.reading() as node:
+            visit = self.visit(request, visitor, node, given)
+            text = render.page(self.frame, request, visit, screen, fault=fault)
+        self._note(visit, request, diary.READ)
+        return text
+
+    def visit(self, request: Request, visitor: Visitor, node: Node, given: Given | None = None) -> Visit:
+        """Who asks for what, on this node."""
+        return Visit(
+            self.door, node, visitor, parse_query(request.query_params.multi_items()), dict(request.path_params),
+            language=render.language(request), words=given.fields if given is not None else None,
+        )  # fmt: skip
+
+    def _note(self, visit: Visit, request: Request, kind: str, **more: int) -> None:
+        if visit.shown.rank > 0:
+            level = visit.law.party[visit.node.party].levels[visit.shown.rank]
+            self.door.diary.note(kind, visit.visitor.handle, request.url.path, level=level, **more)
+
+    def _exports(self, screen: Screen, kind: str) -> Endpoint:
+        async def send(request: Request, visitor: Visitor) -> Response:
+            def begin() -> Response:
+                with self.door.reading() as node:
+                    visit = self.visit(request, visitor, node)
+                    listing = screen(visit).listing
+                    if listing is None:
+                        raise visit.missing()
+                    made = export.Export(self.door, visit, listing, str(screen.path.strip("/") or "list"))
+                    made.measure()
+                self._note(visit, request, diary.EXPORT, rows=made.count)
+                return made.response(kind)
+
+            return await run_sync(begin)
+
+        return send
+
+    # Acting
+
+    def _acts(self, screen: Screen) -> Endpoint:
+        async def act(request: Request, visitor: Visitor) -> Response:
+            check_origin(request)
+            given = await read_form(request)
+            session = visitor.session
+            if session is not None and not secrets.compare_digest(given.get("csrf").encode(), session.csrf.encode()):
+                raise RefusedError("this form is not of your session", place=request.url.path, remedy="Open it again.")
+            found = screen.acts.get(given.get("act"))
+            if found is None:
+                raise UsageError("this page has no such act", place=request.url.path)
+            return await run_sync(self._acted, screen, found, request, visitor, given, limiter=self._acting)
+
+        return act
+
+    def _acted(self, screen: Screen, act: Act, request: Request, visitor: Visitor, given: Given) -> Response:
+        deed = hashlib.sha256(f"{visitor.handle}\0{given.get('once')}".encode()).digest() if given.get("once") else b""
+        if deed:
+            before = self._begin(deed, visitor)
+            if before is not None:
+                return self._gone_on(before)
+        try:
+            with self.door.using(news=act.news) as node:
+                done = act.do(self.visit(request, visitor, node, given), given)
+        except EntenteError as fault:
+            self._undo(deed)
+            if fault.status in (403, 404):
+                self.door.diary.note(diary.TURNED_AWAY, visitor.handle, request.url.path, act=act.name)
+            return self._shown(screen, request, visitor, fault, given)
+        except BaseException:
+            self._undo(deed)
+            raise
+        if deed:
+            with self.door.sign_in.one:
+                kept = Said("That was done already.") if done.secret else done.words
+                self.door.sign_in.access.close_deed(deed, done.href, msgspec.json.encode(kept))
+        return self._gone_on(done)
+
+    def _begin(self, deed: bytes, visitor: Visitor) -> Done | None:
+        """None if this form was not handed in before; else where it led."""
+        access, now = self.door.sign_in.access, datetime.now(UTC)
+        with self.door.sign_in.one:
+            if access.begin_deed(deed, visitor.handle, time_text(now), forget_before=time_text(now - REMEMBERED)):
+                return None
+            found = access.deed(deed)
+        if found is None or not found[1]:
+            raise StateError("this form is being carried out", remedy="Look in a moment.")
+        return Done(found[1], msgspec.json.decode(found[2], type=Said))
+
+    def _gone_on(self, done: Done) -> Response:
+        """On to where the act led, with what it says there."""
+        made = RedirectResponse(done.href, 303, render.HEADERS)
+        text = msgspec.json.encode(done.words).hex()
+        made.set_cookie(self.door.cookie("said"), text, max_age=60, httponly=True, samesite="strict")
+        return made
+
+    def _undo(self, deed: bytes) -> None:
+        if deed:
+            with self.door.sign_in.one:
+                self.door.sign_in.access.drop_deed(deed)
+
+
+def _wants_page(request: Request) -> bool:
+    return request.method in ("GET", "HEAD") and not request.url.path.endswith((".csv", ".json"))
+
+
+def check_origin(request: Request) -> None:
+    """Raise RefusedError for a form that another site's page handed in. Source: OWASP ASVS 5.0, 3.5."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    own = {f"{request.url.scheme}://{request.headers.get('host', '')}", request.app.state.origin}
+    if site not in ("same-origin", "none") or (origin is not None and origin not in own):
+        raise RefusedError("this form came from another site", place=request.url.path)
+
+
+async def read_form(request: Request) -> Given:
+    """What the form brought; UsageError if it is too large, or does not say how large."""
+    said = request.headers.get("content-length", "")
+    if not said.isdecimal() or len(said) > 12 or int(said) > MOST_BYTES:
+        raise UsageError(f"more than {MOST_BYTES >> 20} MiB", place="form", remedy="Use the command line for it.")
+    fields: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
+    files: dict[str, tuple[str, bytes]] = {}
+    async with request.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=1 << 20) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                data = await value.read(MOST_BYTES + 1)
+                if value.filename:
+                    files[name] = (value.filename, data)
+            else:
+                fields[name] = value
+                several.setdefault(name, []).append(value)
+    kept = {name: tuple(values) for name, values in several.items()}
+    return Given(fields, kept.get("row", ()), files, kept)
