@@ -24,7 +24,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Templ
     def get(sample: str) -> Template:
         if sample not in made:
             with pytest.MonkeyPatch.context() as cheap:
-                cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+                cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
                 made[sample] = build(tmp_path_factory.mktemp(sample), sample)
         return made[sample]
 
@@ -37,7 +37,7 @@ def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Nothing else differs.
     """
-    monkeypatch.setattr(keys, "_SCRYPT_N", CHEAP)
+    monkeypatch.setattr(keys, "_ARGON2_KIB", CHEAP)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
     """Two parties with a CA and a leaf each, who know each other's."""
     folder = tmp_path_factory.mktemp("ends")
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         made = Ends(Party.made(folder / "ours", "ours"), Party.made(folder / "theirs", "theirs"), folder)
     yield made
     made.ours.close()
