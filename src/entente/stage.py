@@ -4,6 +4,7 @@ The demo itself is then a person at the keyboard: it opens a node for as long as
 process gives way. What a process is at, it says in its `worker.json`.
 """
 
+import json
 import shutil
 import socket
 import subprocess
@@ -94,6 +95,24 @@ class Stage:
         for code, side in self.sides.items():
             self._set(side, listen=f"{HOST}:{self.ports[code]}", web=f"{HOST}:{webs[code]}", poll_seconds=POLL_S)
         self._set(receiver, partner_url=f"https://{HOST}:{self.wire.port}")
+
+    def write_index(self) -> None:
+        """`demo.json`: where the nodes are, at which address the partner reads them, and who may sign in where."""
+        index = {}
+        for code, side in self.sides.items():
+            author = side.people[0]
+            index[code] = {
+                "dir": str(self.folder / code),
+                "partner_url": self.urls[code],
+                "password": author.password,
+                "taxii": f"{self.webs[code]}/taxii2/",
+                "user": author.user,
+                "users": [msgspec.to_builtins(person) for person in side.people],
+                "web": f"{self.webs[code]}/",
+            }
+        path = self.folder / "demo.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(index, indent=2) + "\n")
 
     def start(self) -> None:
         """Both processes serve and have reached each other; the nodes must be closed here."""
