@@ -10,10 +10,12 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 from entente.node.node import Node
 from entente.store.shelf_pages import Pool
 from entente.web.diary import Diary
+from entente.web.passkeys import Site
 from entente.web.signin import SignIn
 
 MOST_KEPT = 64
@@ -50,6 +52,12 @@ class Door:
     def cookie(self, name: str) -> str:
         """The name of a cookie of this node's: another node may be reached under the same host name."""
         return f"entente_{self.party.encode().hex()}_{name}"
+
+    def site(self, host: str) -> Site | None:
+        """Where a browser that names this host reaches the desk; None if passkeys cannot be bound to it."""
+        if self.origin:
+            return Site(urlsplit(self.origin).hostname or "", self.origin)
+        return Site("localhost", f"http://{host}") if host.partition(":")[0] == "localhost" else None
 
     @contextmanager
     def reading(self) -> Iterator[Node]:

@@ -22,9 +22,10 @@ from entente.strict import time_text
 from entente.web import diary, export, render
 from entente.web.door import Door
 from entente.web.page import Done, Said
+from entente.web.passkeys import SignInError
 from entente.web.permits import Endpoint, permits, route
 from entente.web.screen import Act, Given, Screen
-from entente.web.signin import SignInError, Visitor
+from entente.web.signin import Visitor
 from entente.web.visit import Visit, parse_query
 
 ACTING = 4  # threads that wait for the node, or have it; they take none from those who read
@@ -92,6 +93,7 @@ class Screens:
         return Visit(
             self.door, node, visitor, parse_query(request.query_params.multi_items()), dict(request.path_params),
             language=render.language(request), words=given.fields if given is not None else None,
+            site=self.door.site(request.headers.get("host", "")),
         )  # fmt: skip
 
     def _note(self, visit: Visit, request: Request, kind: str, **more: int) -> None:

@@ -1,6 +1,6 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
-from entente.web.desk.me import me
+from entente.web.desk.me import me, passkey
 from entente.web.desk.today import today
 
-SCREENS = (today, me)
+SCREENS = (today, me, passkey)
