@@ -1,6 +1,6 @@
 """The part of view.db that a person reviews by: rows of one place by number, and every place of one id."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import msgspec
 from sqlalchemy import bindparam, func, select
@@ -23,7 +23,15 @@ _by_id = (
     .where(_c.shelf == bindparam("b_shelf"), _c.id == bindparam("b_id"))
     .order_by(_c.order, _c.place, _c.number)
 )
-_numbers = select(_c.number, _c.id, _c.order).where(_c.place == bindparam("b_place")).order_by(_c.number)
+_number_of = (
+    select(_c.number)
+    .where(_c.place == bindparam("b_place"), _c.id == bindparam("b_id"), _c.order == bindparam("b_order"))
+    .order_by(_c.number)
+    .limit(1)
+)
+_shelf_at = select(_c.shelf).where(_c.place == bindparam("b_place")).order_by(_c.number).limit(1)
+_number_on = _number_of.where(_c.shelf == bindparam("b_shelf"))
+_at_place = select(*_ROW).where(_c.place == bindparam("b_place")).order_by(_c.number)
 
 
 class Resting(msgspec.Struct, frozen=True):
@@ -61,10 +69,18 @@ class ThingRows(Database):
         """Every row of an id that belongs to a shelf, whether listed or beside another, by version."""
         return [Resting(*row) for row in self.all(_by_id, b_shelf=shelf, b_id=own_id)]
 
-    def numbers(self, place: str) -> Iterator[tuple[int, str, str]]:
-        """(number, id, order) of a place's objects, in order: a walk over all of them."""
-        for number, own_id, order in self.each(_numbers, b_place=place):
-            yield int(number), str(own_id), str(order)
+    def number_of(self, place: str, own_id: str, order: str) -> int | None:
+        """At which number of a place this version of an id stands; an index finds it while the place is on a shelf."""
+        on = self.one(_shelf_at, b_place=place)
+        values = {"b_place": place, "b_id": own_id, "b_order": order}
+        row = self.one(_number_on, b_shelf=on[0], **values) if on is not None and on[0] is not None else None
+        row = self.one(_number_of, **values) if row is None else row
+        return None if row is None else int(row[0])
+
+    def with_ids(self, place: str, ids: Iterable[str]) -> list[Resting]:
+        """The objects of a place that have one of these ids: a walk over all of them."""
+        wanted = frozenset(ids)
+        return [Resting(*row) for row in self.each(_at_place, b_place=place) if row[2] in wanted]
 
 
 def _resting(row: Row | None) -> Resting | None:
