@@ -7,7 +7,9 @@ data; it asks neither the network nor the system's fonts, and reads no file but 
 import unicodedata
 from bisect import bisect_right
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -19,10 +21,11 @@ from entente.web.sheet import Sheet, sheet_of
 HERE = Path(__file__).parent
 FONTS, PRINT = HERE / "fonts", HERE / "print"
 FAMILIES = frozenset({"Noto Sans", "Noto Sans Devanagari", "Noto Sans CJK KR"})
-STANDARDS = ["a-3a", "ua-1"]  # kept for decades, read aloud
+STANDARDS: list[Literal["a-3a", "ua-1"]] = ["a-3a", "ua-1"]  # kept for decades, read aloud
 JOINERS = "\u200c\u200d"
 BREAK = "\u200b"
-LONGEST_RUN = 40
+SIGNS = "/-_.:,;@"
+SHORT, LONG = 12, 32  # letters: what fits any column, and beyond what nobody reads as a word
 STEP = 4
 MOST_MARKS = 4
 VIRAMA = "\u094d"
@@ -59,8 +62,10 @@ def draw(sheet: Sheet, attached: bytes, seconds: int) -> bytes:
         input=(PRINT / "paper.typ").read_bytes(), root=PRINT, font_paths=fonts, ignore_system_fonts=True,
         sys_inputs=inputs,
     )  # fmt: skip
-    made = compiler.compile(format="pdf", timestamp=seconds, pdf_standards=STANDARDS)
-    return bytes(made)
+    made = compiler.compile(format="pdf", timestamp=seconds, pdf_standards=[*STANDARDS])
+    if not isinstance(made, bytes):
+        raise StoreError("the engine made no PDF", remedy="Use the signed JSON: it is the record.")
+    return made
 
 
 def _drawable(value: object) -> object:
@@ -75,22 +80,33 @@ def _drawable(value: object) -> object:
 def drawable(text: str) -> str:
     """The text as our fonts can draw it: what they have not, or what would draw nothing, is written `U+XXXX`.
 
-    A long run without a space may be broken anywhere between two letters.
+    A long word may be broken: after a sign, or anywhere between two letters if it has none for long.
     """
-    shown, marks, run = [], 0, 0
+    shown, marks = [], 0
     for place, char in enumerate(text):
         marks = marks + 1 if unicodedata.category(char) == "Mn" else 0
         before = text[place - 1] if place else ""
-        if not _has_glyph(char) or marks > MOST_MARKS or (char in JOINERS and not _is_indic(before)):
-            piece = f"U+{ord(char):04X} " if text[place + 1 : place + 2] not in ("", " ") else f"U+{ord(char):04X}"
+        if _has_glyph(char) and marks <= MOST_MARKS and (char not in JOINERS or _is_indic(before)):
+            shown.append(char)
         else:
-            piece = char
-        run = 0 if piece == " " else run + 1
+            shown.append(f" U+{ord(char):04X} ")
+    return " ".join(_breakable(word) for word in "".join(shown).split(" "))
+
+
+def _breakable(word: str) -> str:
+    """The word with places at which a line may end, if it may be too long for a column."""
+    if len(word) <= SHORT:
+        return word
+    step = STEP if len(word) > LONG else SHORT
+    made, since = [word[0]], 1
+    for before, char in pairwise(word):
         whole = unicodedata.category(char)[0] == "M" or char in JOINERS or before in (VIRAMA, *JOINERS)
-        if run > LONGEST_RUN and run % STEP == 1 and not whole:
-            shown.append(BREAK)
-        shown.append(piece)
-    return "".join(shown)
+        if not whole and (since >= step or before in SIGNS):
+            made.append(BREAK)
+            since = 0
+        made.append(char)
+        since += 1
+    return "".join(made)
 
 
 def _is_indic(char: str) -> bool:

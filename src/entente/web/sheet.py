@@ -109,7 +109,7 @@ def sheet_of(data: bytes, agreement: SignedAgreement) -> tuple[Sheet, int]:
     return Sheet(
         title=spoken.title,
         lead=(spoken.lead,),
-        banner=(spoken.words, f"{marking_line(paper.marking)} \u2014 {mode}"),
+        banner=(_cut(spoken.words, 80), f"{_cut(marking_line(paper.marking), 110)} \u2014 {mode}"),
         foot=(f"{mode}. Issued by {paper.issuer}", f"Code {_grouped(code)}", "Page"),
         parts=tuple(spoken.parts(hashlib.sha256(data).hexdigest())),
         attachment=name_of(paper),
@@ -133,6 +133,11 @@ def _grouped(text: str) -> str:
 
 def _row(*texts: str) -> tuple[Cell, ...]:
     return tuple(Cell(text) for text in texts)
+
+
+def _cut(text: str, most: int) -> str:
+    """The text, its end left out where it would push the banner into the page; the whole stands in the tables."""
+    return text if len(text) <= most else f"{text[:most]}\u2026"
 
 
 def _time(text: str) -> str:
@@ -186,7 +191,7 @@ class _Spoken:
         for part, code in (("Sender", self.sender), ("Recipient", self.recipient)):
             names = self.law.party[code].names
             english = names.get("en", code)
-            own = " / ".join(name for language, name in sorted(names.items()) if language != "en") or english
+            own = " / ".join(name for language, name in sorted(names.items()) if language != "en") or "the same"
             rows.append(_row(part, code, english, own))
         return Part("Parties", columns=(2, 1, 3, 3), head=("", "Code", "Name", "In its own script"), rows=tuple(rows))
 
