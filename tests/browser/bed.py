@@ -126,6 +126,16 @@ def grave_violations(page: Page) -> list[Violation]:
     ]
 
 
+def fonts_of(page: Page, selector: str) -> set[str]:
+    """The families whose glyphs stand in an element: what a letter is really drawn with, whatever the style asks for."""
+    session = page.context.new_cdp_session(page)
+    for domain in ("DOM", "CSS"):
+        session.send(f"{domain}.enable")
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    node = session.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+    return {one["familyName"] for one in session.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]}
+
+
 def picture(config: pytest.Config, page: Page, name: str) -> None:
     """The page stands in docs/screenshots/NAME.png, if the test run was asked for pictures."""
     if config.getoption("--screenshots"):
