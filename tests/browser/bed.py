@@ -127,7 +127,7 @@ def grave_violations(page: Page) -> list[Violation]:
 
 
 def fonts_of(page: Page, selector: str) -> set[str]:
-    """The families whose glyphs stand in an element: what a letter is really drawn with, whatever the style asks for."""
+    """The families that the letters of an element are really drawn with, whatever the style asks for."""
     session = page.context.new_cdp_session(page)
     for domain in ("DOM", "CSS"):
         session.send(f"{domain}.enable")
