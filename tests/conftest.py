@@ -10,9 +10,18 @@ from entente import keys
 from lab.pair import Pair, Template, build
 from lab.tls import Ends, Party
 
-# What needs schemathesis is collected where it is: `./run test fuzz`, which fails when it finds no test.
-collect_ignore = [] if find_spec("schemathesis") else ["areas/intelligence/taxii/fuzz/test_schemathesis.py"]
+# What needs schemathesis or Playwright is collected where that is: `./run test fuzz` and `./run test browser`, each of
+# which fails when it finds no test.
+NEEDS = {"areas/intelligence/taxii/fuzz/test_schemathesis.py": "schemathesis", "browser": "playwright"}
+collect_ignore = [place for place, package in NEEDS.items() if find_spec(package) is None]
 CHEAP = 2**5
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, because pytest asks no conftest below this one for options."""
+    parser.addoption("--screenshots", action="store_true", help="write docs/screenshots/ anew (./run test browser)")
+
+
 Make = Callable[..., Pair]
 
 
