@@ -230,6 +230,15 @@ def test_what_has_no_letter_is_written_as_its_code_point() -> None:
         assert flat(code) in flat(whole.replace("e\u0301", "é")), text
 
 
+def test_joiners_inside_devanagari_are_kept() -> None:
+    """They choose between a conjunct and a visible virama; elsewhere they would draw nothing, and are shown."""
+    for text in ("क्\u200dष", "क्\u200cष", "श्रीमान्\u200c जी"):
+        assert drawable(text) == text
+        (page,) = texts(drawn(a_sheet(Part("Joined", (text,)))))
+        assert "U+200" not in page
+    assert "U+200D" in drawable("a\u200d")
+
+
 def covered() -> set[int]:
     return {code for path in FONTS.glob("*.?tf") for code in TTFont(path).getBestCmap()}
 
