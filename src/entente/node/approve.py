@@ -8,7 +8,7 @@ from entente.errors import RefusedError, StateError, UsageError
 from entente.keys import Signer
 from entente.node.ledger import Ledger
 from entente.node.propose import NOT_YET, check_draft
-from entente.store.node_db import DraftRow
+from entente.store.node_db import REFUSED, DraftRow
 from entente.strict import canonical, encode, parse_as, read_own, time_text
 from entente.treaty.agreement import DECIDE_RULES
 from entente.treaty.approval import Approval, Core, approve
@@ -88,8 +88,8 @@ def _open_for_approval(node: Ledger, draft: DraftRow) -> None:
 
     What was refused for a reason that has passed since is open again.
     """
-    if draft.state == "dispatched":
-        raise StateError("the draft is dispatched", place=draft.rid[:16])
+    if draft.state in ("dispatched", REFUSED):
+        raise StateError(f"the draft is {draft.state}", place=draft.rid[:16])
     decision, private = check_draft(node, draft, skip=NOT_YET)
     bad = (*decision.refusals, *(finding for finding in private.refusals if finding.rule != "author"))
     if bad:
@@ -130,7 +130,7 @@ def revoke_approval(node: Ledger, rid: str, handle: str, signer: Signer) -> Appr
     if person is None or person.person.key != signer.public:
         raise RefusedError(f"the key given is not the one certified for {handle}")
     draft = draft_of(node, rid)
-    if draft.state == "dispatched" or handle not in approvers(node, draft.rid):
+    if draft.state in ("dispatched", REFUSED) or handle not in approvers(node, draft.rid):
         raise StateError(f"{handle} has no approval of this draft to revoke", place=f"{draft.rid[:16]}, {draft.state}")
     with node.db.transaction():
         node.db.drop_approval(draft.rid, handle)

@@ -35,6 +35,7 @@ from entente.node import (
     propose,
     pull,
     rebuild,
+    refuse,
     requests,
     setup,
     shelves,
@@ -164,6 +165,10 @@ class Node(Ledger):
     def approve(self, rid: str, handle: str, role: str, signer: SoftSigner) -> approve.Approved:
         """A person's approval of the draft's exact bytes."""
         return approve.approve_draft(self, rid, handle, role, signer)
+
+    def refuse(self, rid: str, handle: str, reason: str, signer: SoftSigner) -> refuse.Refusal:
+        """The draft is refused for good, with a reason that stays at home."""
+        return refuse.refuse(self, rid, handle, reason, signer)
 
     def dispatch(self, rids: Sequence[str]) -> list[dispatch.Dispatched]:
         """Approved drafts become entries, sealed to the partner."""
