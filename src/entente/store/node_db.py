@@ -13,6 +13,7 @@ from entente.register.tiles import TILE_WIDTH, pack, segments, split
 from entente.store import tables as t
 from entente.store.act_rows import ActRows
 from entente.store.feed_rows import FeedRows
+from entente.store.journal_rows import JournalRows
 from entente.store.sqlite import Row
 
 VERSION = 4
@@ -159,7 +160,7 @@ class NoteRow(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class NodeDb(ActRows, FeedRows):
+class NodeDb(ActRows, FeedRows, JournalRows):
     """The authoritative database of one node."""
 
     def __init__(self, path: Path) -> None:
