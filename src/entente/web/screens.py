@@ -45,12 +45,13 @@ class Screens:
         """A page and its acts at each path; a list also as .csv and .json."""
         made: list[Route] = []
         for screen in self.screens:
+            base = screen.path.rstrip("/") or "/index"
+            kinds = (".csv", ".json") if screen.lists else ()
+            # before the page itself: `/draft/{rid}` would take `.csv` for the end of an id
+            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
             made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
             if screen.acts:
                 made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
-            base = screen.path.rstrip("/") or "/index"
-            kinds = (".csv", ".json") if screen.lists else ()
-            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
         return made
 
     def _route(self, screen: Screen, path: str, endpoint: Endpoint, method: str) -> Route:

@@ -1,6 +1,7 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
+from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.me import me
 from entente.web.desk.today import today
 
-SCREENS = (today, me)
+SCREENS = (today, me, draft, draft_object)
