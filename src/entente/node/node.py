@@ -159,12 +159,14 @@ class Node(Ledger):
         return propose.propose(self, self.areas, self.validate, source, wish)
 
     def revoke_approval(self, rid: str, handle: str, signer: SoftSigner) -> approve.Approved:
-        """A person's approval counts no more; possible until dispatch."""
+        """As `approve.revoke_approval`."""
         return approve.revoke_approval(self, rid, handle, signer)
 
-    def approve(self, rid: str, handle: str, role: str, signer: SoftSigner) -> approve.Approved:
-        """A person's approval of the draft's exact bytes."""
-        return approve.approve_draft(self, rid, handle, role, signer)
+    def approve(
+        self, rid: str, handle: str, role: str, signer: SoftSigner, *, seconds: int | None = None
+    ) -> approve.Approved:
+        """A person's approval of the draft's exact bytes, signed so many seconds after they were shown."""
+        return approve.approve_draft(self, rid, handle, role, signer, seconds=seconds)
 
     def refuse(self, rid: str, handle: str, reason: str, signer: SoftSigner) -> refuse.Refusal:
         """The draft is refused for good, with a reason that stays at home."""

@@ -47,15 +47,16 @@ class Screens:
 
     def routes(self) -> list[Route]:
         """A page and its acts at each path; a list also as .csv and .json."""
-        made: list[Route] = []
+        made = [self._route(one, one.path, self._sends(one), "GET") for one in self.downloads]
         for screen in self.screens:
+            base = screen.path.rstrip("/") or "/index"
+            kinds = (".csv", ".json") if screen.lists else ()
+            # before the page itself: `/draft/{rid}` would take `.csv` for the end of an id
+            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
             made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
             if screen.acts:
                 made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
-            base = screen.path.rstrip("/") or "/index"
-            kinds = (".csv", ".json") if screen.lists else ()
-            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
-        return made + [self._route(one, one.path, self._sends(one), "GET") for one in self.downloads]
+        return made
 
     def _route(self, screen: Screen | Download, path: str, endpoint: Endpoint, method: str) -> Route:
         marked = permits(screen.permit.area, roles=screen.permit.roles)(endpoint)
