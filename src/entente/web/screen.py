@@ -76,12 +76,27 @@ Show = Callable[[Visit], Page]
 Do = Callable[[Visit, Given], Done]
 
 
+class File(msgspec.Struct, frozen=True):
+    """Exact bytes to be saved, and the name they are saved under."""
+
+    data: bytes
+    name: str
+    media: str = "text/plain; charset=utf-8"
+
+
+Give = Callable[[Visit], File]
+
+
 class Act(msgspec.Struct, frozen=True):
-    """Something that can be done on a screen; `news`: a round of the worker is due after it."""
+    """Something that can be done on a screen; `news`: a round of the worker is due after it.
+
+    `apart`: it takes long, so it is done while others read and write; its visit's node tells where it is, no more.
+    """
 
     name: str
     do: Do
     news: bool
+    apart: bool = False
 
 
 class Screen:
@@ -94,13 +109,23 @@ class Screen:
         self.permit = Permit(area, tuple(roles))
         self.menu, self.key, self.lists = menu, key, lists
         self.acts: dict[str, Act] = {}
+        self.files: dict[str, Give] = {}
 
-    def act(self, name: str, *, news: bool = False) -> Callable[[Do], Do]:
+    def act(self, name: str, *, news: bool = False, apart: bool = False) -> Callable[[Do], Do]:
         """What is done when a form of this page with this name is handed in."""
 
         def add(do: Do) -> Do:
-            self.acts[name] = Act(name, do, news)
+            self.acts[name] = Act(name, do, news, apart)
             return do
+
+        return add
+
+    def file(self, suffix: str) -> Callable[[Give], Give]:
+        """What can be saved from this page: the path with this suffix gives its exact bytes."""
+
+        def add(give: Give) -> Give:
+            self.files[suffix] = give
+            return give
 
         return add
 

@@ -23,7 +23,7 @@ from entente.web import diary, export, render
 from entente.web.door import Door
 from entente.web.page import Done, Said
 from entente.web.permits import Endpoint, permits, route
-from entente.web.screen import Act, Given, Screen
+from entente.web.screen import Act, Give, Given, Screen
 from entente.web.signin import SignInError, Visitor
 from entente.web.visit import Visit, parse_query
 
@@ -45,12 +45,14 @@ class Screens:
         """A page and its acts at each path; a list also as .csv and .json."""
         made: list[Route] = []
         for screen in self.screens:
-            made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
-            if screen.acts:
-                made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
             base = screen.path.rstrip("/") or "/index"
             kinds = (".csv", ".json") if screen.lists else ()
             made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
+            made += [self._route(screen, base + end, self._gives(give), "GET") for end, give in screen.files.items()]
+            # after its files: a name at the end of a path takes in a suffix too
+            made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
+            if screen.acts:
+                made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
         return made
 
     def _route(self, screen: Screen, path: str, endpoint: Endpoint, method: str) -> Route:
@@ -116,6 +118,22 @@ class Screens:
 
         return send
 
+    def _gives(self, give: Give) -> Endpoint:
+        async def send(request: Request, visitor: Visitor) -> Response:
+            def begin() -> Response:
+                with self.door.reading() as node:
+                    visit = self.visit(request, visitor, node)
+                    file = give(visit)
+                self._note(visit, request, diary.EXPORT, rows=1)
+                made = Response(file.data, media_type=file.media)
+                made.headers.update(render.HEADERS)
+                made.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+                return made
+
+            return await run_sync(begin)
+
+        return send
+
     # Acting
 
     def _acts(self, screen: Screen) -> Endpoint:
@@ -139,7 +157,7 @@ class Screens:
             if before is not None:
                 return self._gone_on(before)
         try:
-            with self.door.using(news=act.news) as node:
+            with self.door.apart() if act.apart else self.door.using(news=act.news) as node:
                 done = act.do(self.visit(request, visitor, node, given), given)
         except EntenteError as fault:
             self._undo(deed)
