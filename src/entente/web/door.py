@@ -51,6 +51,8 @@ class Door:
         self._onlooker = node.onlooker()
         self._looking = threading.RLock()  # held while the onlooker is used
         self._kept: OrderedDict[tuple[Hashable, ...], object] = OrderedDict()
+        self._founding = threading.Lock()
+        self._lasting: dict[str, object] = {}
 
     def cookie(self, name: str) -> str:
         """The name of a cookie of this node's: another node may be reached under the same host name."""
@@ -82,6 +84,18 @@ class Door:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(whole)
         return cast("T", self._kept[whole])
+
+    def lasting(self, name: str, make: Callable[[], T]) -> T:
+        """The one thing of this name, made when it is first asked for and kept as long as the door is open."""
+        with self._founding:
+            if name not in self._lasting:
+                self._lasting[name] = make()
+            return cast("T", self._lasting[name])
+
+    @contextmanager
+    def apart(self) -> Iterator[Node]:
+        """The node, to be asked where it is and nothing else: others read it meanwhile."""
+        yield self._onlooker
 
     def close(self) -> None:
         """Nothing is open any more, and what was read has been written down."""

@@ -53,6 +53,7 @@ class Screens:
             kinds = (".csv", ".json") if screen.lists else ()
             # before the page itself: `/draft/{rid}` would take `.csv` for the end of an id
             made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
+            made += [self._route(one, one.path, self._sends(one), "GET") for one in screen.files]
             made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
             if screen.acts:
                 made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
@@ -71,7 +72,8 @@ class Screens:
                     visit = self.visit(request, visitor, node)
                     file = one(visit)
                 self._note(visit, request, diary.EXPORT)
-                made = Response(file.make(), media_type=file.media, headers=render.HEADERS)
+                data = file.data if isinstance(file.data, bytes) else file.data()
+                made = Response(data, media_type=file.media, headers=render.HEADERS)
                 made.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
                 return made
 
@@ -158,7 +160,7 @@ class Screens:
             if before is not None:
                 return self._gone_on(before)
         try:
-            with self.door.using(news=act.news) as node:
+            with self.door.apart() if act.apart else self.door.using(news=act.news) as node:
                 done = act.do(self.visit(request, visitor, node, given), given)
         except EntenteError as fault:
             self._undo(deed)

@@ -2,12 +2,18 @@
 
 from entente.web.desk.api import api, description
 from entente.web.desk.draft import draft, draft_object
+from entente.web.desk.entry import entry
 from entente.web.desk.me import me, passkey
 from entente.web.desk.papers import PAPERS
+from entente.web.desk.register import register
+from entente.web.desk.release import release
 from entente.web.desk.today import today
+from entente.web.desk.verify import verify
 
 SCREENS = (
     today,
     draft, draft_object,
+    release,
+    register, entry, verify,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip
