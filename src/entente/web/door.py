@@ -62,13 +62,14 @@ class Door:
     @contextmanager
     def reading(self) -> Iterator[Node]:
         """The node as it stands now, to read from and not to keep; whoever writes it is not waited for."""
-        with self._looking:
+        with self._looking, self._onlooker.db.snapshot():
             self._onlooker.refresh()
             yield self._onlooker
 
     def kept(self, node: Node, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
         """What `make` gives, made once as long as the registers and the minute are the same; inside `reading` alone."""
-        whole = (*key, tuple(node.pair.sizes.values()), node.law.hash, node.now())
+        heads = tuple((tree.size, tree.root()) for tree in node.trees.values())  # a restore may grow to the same size
+        whole = (*key, heads, node.law.hash, node.now())
         if whole not in self._kept:
             self._kept[whole] = make()
             if len(self._kept) > MOST_KEPT:

@@ -61,7 +61,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("entente.web", "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.globals.update(asset=asset, kind=_kind, Markup=Markup, password_field=PROOF)
+    made.globals.update(asset=asset, kind=_kind, local=local, Markup=Markup, password_field=PROOF)
     return made
 
 
