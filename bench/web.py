@@ -46,6 +46,9 @@ class Screen(NamedTuple):
 OWN = "/taxii2/intelligence/collections/own/"
 CAME = "/taxii2/intelligence/collections/from-{site.partner}/"
 SCREENS = (
+    Screen("Today", "/"),
+    Screen("My account", "/me"),
+    Screen("API", "/api"),
     Screen("TAXII discovery", "/taxii2/", MEDIA),
     Screen("TAXII collections", "/taxii2/intelligence/collections/", MEDIA),
     Screen("TAXII objects, 100", OWN + "objects/?limit=100", MEDIA),

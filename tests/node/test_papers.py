@@ -6,18 +6,21 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stix_objects import bundle_of
 
-from entente.errors import FrozenError, StateError, UsageError
+from entente.errors import FormatError, FrozenError, StateError, UsageError
 from entente.keys import SoftSigner
 from entente.node import papers, setup
 from entente.node.node import Node
 from entente.node.order import Remark
 from entente.node.paper import signed_message
+from entente.node.propose import Wish
 from entente.node.show import find
 from entente.strict import canonical, parse
 from entente.treaty.agreement import DECIDE_RULES, parse_agreement
-from lab.acts import derived, give_back, ordered
-from lab.pair import SAMPLES, Pair, sighted, unchanged
+from entente.treaty.marking import MarkingMap
+from lab.acts import SIGNERS, derived, entered, give_back, ordered, prepared
+from lab.pair import AREA, SAMPLES, UNTIL, Pair, sighted, unchanged
 from lab.pair import revoke as revoked
 
 
@@ -48,7 +51,7 @@ def faults(pair: Pair, data: bytes) -> list[str]:
 
 def again(node: Node, data: bytes, **changed: Any) -> bytes:
     """The paper with other contents, signed anew by the node that made it: what a lying party can hand out."""
-    value = {**parse(data, newlines=True), **changed}
+    value = {**json.loads(data), **changed}
     value.pop("sig")
     sig = node.machine_signer("log").sign(signed_message(canonical(value))).hex()
     return canonical({**value, "sig": sig})
@@ -83,11 +86,10 @@ def test_both_nodes_say_the_same_but_for_who_signs(either: Pair) -> None:
 
 
 def test_the_partners_cosignature_stands_on_the_senders_checkpoint(either: Pair) -> None:
-    rid = released(either)
-    for node in (either.a, either.b):
-        notes = papers.read(papers.decision(node, rid)).registers
-        assert notes[either.a.party].count("\n\u2014 ") + notes[either.a.party].count("\n\n\u2014 ") >= 2
-        assert f"{either.b.party}/mirror" in notes[either.a.party]
+    notes = papers.read(papers.decision(either.a, released(either))).registers
+    assert notes[either.a.party].count("\n\u2014 ") == 2
+    assert f"{either.b.party}/mirror" in notes[either.a.party]
+    assert notes[either.b.party].count("\n\u2014 ") == 1
 
 
 def test_before_the_partner_knows_of_it_there_is_a_decision_without_receipt(either: Pair) -> None:
@@ -105,6 +107,8 @@ def test_the_same_heads_give_the_same_bytes_and_nothing_is_written(either: Pair)
         either.clock.forward(hours=5)
         assert papers.decision(either.a, rid) == first
         assert papers.decision(either.a, "1") == first
+    either.a.cosign_anew()
+    assert papers.decision(either.a, rid) == first, "a fresh cosignature of ours changes a paper"
     either.open(either.a.party)
     assert papers.decision(either.a, rid) == first
 
@@ -209,6 +213,63 @@ def test_a_person_revoked_later_does_not_unmake_a_decision(either: Pair) -> None
     assert faults(either, papers.decision(either.b, rid)) == []
 
 
+def test_a_release_under_a_standing_approval_names_who_gave_it(either: Pair) -> None:
+    """The grant, and the keys of those who signed it, stand in the paper; one taken away is missed."""
+    node = either.a
+    mark = either.marking(node)
+    covers = {"area": AREA, "ceiling": mark.level, "format": "stix-2.1", "purpose": mark.purpose, "view": "full"}
+    granted = {"class": covers, "per_day": {"bytes": 10**6, "count": 3}, "until": UNTIL}
+    act = prepared(either, node, "standing", granted, *SIGNERS)
+    node.enter(act.id)
+    found = MarkingMap(node.law.hash, AREA, (), mark)
+    map_id = node.sign_map(found, [either.of(node, "iyer")])
+    source = node.import_file(AREA, bundle_of(*sighted()), place="lab.json", map_id=map_id).source
+    rid = node.propose(source, Wish(f"{node.party}/rao", standing=act.id)).rid
+    node.dispatch([rid])
+    either.exchange()
+    for maker in (either.a, either.b):
+        data = papers.decision(maker, rid)
+        assert faults(either, data) == []
+        value = parse(data, newlines=True)
+        for word in ('"kind":"standing"', f'"subject":"{node.party}/nair"'):
+            less = [item for item in value["entries"] if word not in item["entry"]]
+            assert len(less) < len(value["entries"])
+        without = [item for item in value["entries"] if f'"subject":"{node.party}/nair"' not in item["entry"]]
+        assert faults(either, again(maker, data, entries=without))
+
+
+def test_suspended_resumed_and_given_notice_of_a_paper_still_holds(either: Pair) -> None:
+    for what in ("suspend", "resume", "notice_of_end"):
+        entered(either, either.a, "term", {"act": what})
+        either.exchange()
+    rid = released(either)
+    entered(either, either.b, "term", {"act": "suspend"})
+    either.exchange()
+    for node in (either.a, either.b):
+        data = papers.decision(node, rid)
+        assert faults(either, data) == []
+        value = parse(data, newlines=True)
+        resumed = [item for item in value["entries"] if '"act":"resume"' not in item["entry"]]
+        assert any("rule status" in fault for fault in faults(either, again(node, data, entries=resumed)))
+
+
+def test_a_paper_is_checked_by_the_versions_that_its_entries_name(either: Pair) -> None:
+    first = released(either)
+    text = either.template.toml.decode().replace("\nversion = 1\n", "\nversion = 2\n").encode()
+    envelope = setup.sign_agreement(text, list(either.template.authorities.values()))
+    for code in either.codes:
+        either.nodes[code].adopt(text, envelope, [either.template.authorities[code]])
+    either.exchange()
+    last = released(either)
+    for node in (either.a, either.b):
+        for rid in (first, last):
+            data = papers.decision(node, rid)
+            assert papers.check(data, [text, either.template.toml]) == []
+            assert papers.check(data, [text])
+            assert papers.check(data, [either.template.toml])
+        assert papers.read(papers.decision(node, last)).agreement == parse_agreement(text).hash
+
+
 # What a lying party can sign
 
 
@@ -251,6 +312,28 @@ def test_an_entry_that_never_stood_in_the_register_is_found(pair: Pair) -> None:
     assert any(
         "does not lead" in fault for fault in faults(pair, again(pair.a, data, **{**value, "state": "disputed"}))
     )
+
+
+def test_no_letter_of_an_entry_can_be_changed_even_by_who_signs_the_paper(pair: Pair) -> None:
+    value = parse(papers.destruction(pair.b, destroyed(pair)), newlines=True)
+
+    @given(st.data(), st.text(max_size=3))
+    @settings(max_examples=200, deadline=None)
+    def altered(data: st.DataObject, text: str) -> None:
+        entries = [dict(item) for item in value["entries"]]
+        item = data.draw(st.sampled_from(entries))
+        first = data.draw(st.integers(0, len(item["entry"])))
+        last = data.draw(st.integers(first, min(first + 3, len(item["entry"]))))
+        changed = item["entry"][:first] + text + item["entry"][last:]
+        if changed != item["entry"]:
+            item["entry"] = changed
+            try:
+                lie = again(pair.b, canonical({**value, "entries": entries}))
+            except FormatError:  # a lone surrogate, which no JSON can hold
+                return
+            assert faults(pair, lie)
+
+    altered()
 
 
 def test_another_agreement_or_none_makes_nothing_of_it(either: Pair) -> None:

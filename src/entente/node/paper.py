@@ -155,7 +155,8 @@ class _Reader:
     def _join(self, side: Side, idx: int, entry: Entry) -> None:
         """The entry is signed by whom it must be and has had its effect."""
         place = _place(side.party, idx)
-        if entry.agreement not in self.laws:
+        named = self.laws.get(entry.agreement)
+        if named is None or (named.law.id, named.law.parties) != (self.law.id, self.law.parties):
             raise VerificationError(f"names agreement {entry.agreement[:16]}, which was not given", place=place)
         if (idx == 0) != (entry.kind in ("genesis", "epoch")) or (idx and not self.log_keys[side.party]):
             raise VerificationError("the register does not begin with its first entry", place=place)
@@ -163,9 +164,8 @@ class _Reader:
         act = act_id(side.origin, entry) if hasattr(body, "nonce") else ""
         side.size = idx
         rules = Rules(self.laws, verify, self._decide)
-        law = self.laws[entry.agreement].law
         try:
-            Judge(rules, self.pair, side, idx=idx, entry=entry, law=law, act=act).run(body)
+            Judge(rules, self.pair, side, idx=idx, entry=entry, law=named.law, act=act).run(body)
         except NotValidError as fault:
             raise VerificationError(f"not valid: {fault}", place=place) from None
         if entry.kind in RANK_2:

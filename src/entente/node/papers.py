@@ -15,7 +15,7 @@ from entente.account.state import ReleaseFact, Side, release_state
 from entente.account.view import view_for
 from entente.errors import StateError, VerificationError
 from entente.keys import key_id, verify
-from entente.node.ledger import Ledger
+from entente.node.ledger import PARTNER, Ledger
 from entente.node.paper import ENDS, Paper, Proven, check, read, signed_message, words_of
 from entente.node.show import find
 from entente.register.checkpoint import parse_text
@@ -87,14 +87,14 @@ def _paper(node: Ledger, kind: str, side: Side, fact: ReleaseFact, findings: tup
 
 
 def _checkpoint(node: Ledger, party: str, last: int) -> tuple[str, int]:
-    """The note of a register that covers index `last`, and its size: cosigned by the partner if there is such a one."""
-    lines = []
-    if party == node.party:
-        note = node.db.get_note(node.logs[party], "acknowledged")
-        lines += [note.data] if note is not None else []
+    """The note of a register that covers index `last`, and its size: cosigned by the partner if there is such a one.
+
+    Our own cosignature of the partner's register is left out: it is renewed every two minutes, so that no two papers
+    would be alike, and says no more than our signature of the paper does.
+    """
+    note = node.db.get_note(node.logs[party], "acknowledged" if party == node.party else PARTNER)
     head = node.head_of(party)
-    lines += [head.line] if head is not None else []
-    for line in lines:
+    for line in [*([note.data] if note is not None else []), *([head.line] if head is not None else [])]:
         size = parse_text(parse_note(line).text).size
         if size > last:
             return line.decode(), size

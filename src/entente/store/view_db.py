@@ -8,6 +8,7 @@ from sqlalchemy import Text, bindparam, cast, delete, insert, select, update
 
 from entente.account.state import Pair
 from entente.store import tables as t
+from entente.store.place_rows import PlaceRows
 from entente.store.shelf_rows import BUILT, ShelfRows, Version
 from entente.store.sqlite import version_of
 from entente.store.thing_rows import ThingRows
@@ -99,7 +100,7 @@ class Thing(msgspec.Struct, frozen=True):
         return self.id, self.type, self.title
 
 
-class ViewDb(ShelfRows, ThingRows):
+class ViewDb(ShelfRows, ThingRows, PlaceRows):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:

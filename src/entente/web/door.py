@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+
 from entente.node.node import Node
 from entente.store.shelf_pages import Pool
-from entente.web.diary import Diary
+from entente.web.diary import TURNED_AWAY, Diary
 from entente.web.passkeys import Site
-from entente.web.signin import SignIn
+from entente.web.permits import path_of
+from entente.web.signin import SignIn, Visitor
 
 MOST_KEPT = 64
 T = TypeVar("T")
@@ -45,9 +48,12 @@ class Door:
         self.pool = Pool(folder / "view.db")
         self.sign_in = SignIn(folder, node.party, self.pool)
         self.diary = Diary(folder / "node.db", node.now)
+        self.api = b"{}"  # what this listener serves, as OpenAPI; `site` fills it in
         self._onlooker = node.onlooker()
         self._looking = threading.RLock()  # held while the onlooker is used
         self._kept: OrderedDict[tuple[Hashable, ...], object] = OrderedDict()
+        self._founding = threading.Lock()
+        self._lasting: dict[str, object] = {}
 
     def cookie(self, name: str) -> str:
         """The name of a cookie of this node's: another node may be reached under the same host name."""
@@ -58,6 +64,10 @@ class Door:
         if self.origin:
             return Site(urlsplit(self.origin).hostname or "", self.origin)
         return Site("localhost", f"http://{host}") if host.partition(":")[0] == "localhost" else None
+
+    def turned_away(self, request: Request, visitor: Visitor) -> None:
+        """The home journal says that this person was not let in, or asked for what is not there for them."""
+        self.diary.note(TURNED_AWAY, visitor.handle, path_of(request), method=request.method)
 
     @contextmanager
     def reading(self) -> Iterator[Node]:
@@ -76,6 +86,18 @@ class Door:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(whole)
         return cast("T", self._kept[whole])
+
+    def lasting(self, name: str, make: Callable[[], T]) -> T:
+        """The one thing of this name, made when it is first asked for and kept as long as the door is open."""
+        with self._founding:
+            if name not in self._lasting:
+                self._lasting[name] = make()
+            return cast("T", self._lasting[name])
+
+    @contextmanager
+    def apart(self) -> Iterator[Node]:
+        """The node, to be asked where it is and nothing else: others read it meanwhile."""
+        yield self._onlooker
 
     def close(self) -> None:
         """Nothing is open any more, and what was read has been written down."""

@@ -24,11 +24,12 @@ from entente.web import diary, export, render
 from entente.web.door import Door
 from entente.web.page import Done, Said
 from entente.web.passkeys import SignInError
-from entente.web.permits import Endpoint, permits, route
-from entente.web.screen import Act, FieldError, Given, Screen
+from entente.web.permits import Endpoint, path_of, permits, route
+from entente.web.screen import Act, Download, FieldError, Given, Screen
 from entente.web.sessions import Session
 from entente.web.signin import Visitor
 from entente.web.visit import Visit, parse_query
+from entente.web.words import say
 
 ACTING = 4  # threads that wait for the node, or have it; they take none from those who read
 MOST_BYTES = 64 << 20
@@ -40,29 +41,49 @@ LONGEST_NAME = 200
 class Screens:
     """The screens of one door, and their routes."""
 
-    def __init__(self, door: Door, screens: Sequence[Screen]) -> None:
-        self.door, self.screens = door, tuple(screens)
+    def __init__(self, door: Door, screens: Sequence[Screen | Download]) -> None:
+        self.door = door
+        self.screens = tuple(one for one in screens if isinstance(one, Screen))
+        self.downloads = tuple(one for one in screens if isinstance(one, Download))
         self._acting = CapacityLimiter(ACTING)
         self._running: set[bytes] = set()  # forms that this process carries out now
         self.frame = render.Frame(door, tuple(one for one in self.screens if one.menu))
 
     def routes(self) -> list[Route]:
         """A page and its acts at each path; a list also as .csv and .json."""
-        made: list[Route] = []
+        made = [self._route(one, one.path, self._sends(one), "GET") for one in self.downloads]
         for screen in self.screens:
+            base = screen.path.rstrip("/") or "/index"
+            kinds = (".csv", ".json") if screen.lists else ()
+            # before the page itself: `/draft/{rid}` would take `.csv` for the end of an id
+            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
+            made += [self._route(one, one.path, self._sends(one), "GET") for one in screen.files]
             made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
             if screen.acts:
                 made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
-            base = screen.path.rstrip("/") or "/index"
-            kinds = (".csv", ".json") if screen.lists else ()
-            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
         return made
 
-    def _route(self, screen: Screen, path: str, endpoint: Endpoint, method: str) -> Route:
+    def _route(self, screen: Screen | Download, path: str, endpoint: Endpoint, method: str) -> Route:
         marked = permits(screen.permit.area, roles=screen.permit.roles)(endpoint)
-        made = route(path, marked, method, sign_in=self.door.sign_in, desk=self._trouble)
-        made.name = screen.path
+        made = route(path, marked, method, sign_in=self.door.sign_in, desk=self._trouble, note=self.door.turned_away)
+        made.name = say(screen.title)
         return made
+
+    def _sends(self, one: Download) -> Endpoint:
+        async def send(request: Request, visitor: Visitor) -> Response:
+            def begin() -> Response:
+                with self.door.reading() as node:
+                    visit = self.visit(request, visitor, node)
+                    file = one(visit)
+                self._note(visit, request, diary.EXPORT)
+                data = file.data if isinstance(file.data, bytes) else file.data()
+                made = Response(data, media_type=file.media, headers=render.HEADERS)
+                made.headers["Content-Disposition"] = f'attachment; filename="{_header_name(file.name)}"'
+                return made
+
+            return await run_sync(begin)
+
+        return send
 
     # What goes wrong
 
@@ -70,8 +91,6 @@ class Screens:
         """The page that says what went wrong; whoever is not signed in is led to where they can be."""
         if isinstance(fault, SignInError) and "authorization" not in request.headers and _wants_page(request):
             return render.to_sign_in(request)
-        if fault.status in (403, 404) and visitor is not None:
-            self.door.diary.note(diary.TURNED_AWAY, visitor.handle, path_of(request), method=request.method)
         return render.trouble(self.frame, request, fault, visitor)
 
     # Showing
@@ -152,7 +171,7 @@ class Screens:
         self, screen: Screen, act: Act, request: Request, visitor: Visitor, given: Given, *, deed: bytes
     ) -> Response:  # fmt: skip
         try:
-            with self.door.using(news=act.news) as node:
+            with self.door.apart() if act.apart else self.door.using(news=act.news) as node:
                 done = act.do(self.visit(request, visitor, node, given), given)
         except EntenteError as fault:
             self._undo(deed)
@@ -249,16 +268,16 @@ async def read_form(request: Request, most: int = MOST_BYTES) -> Given:
     return Given(fields, kept.get("row", ()), files, kept)
 
 
-def path_of(request: Request) -> str:
-    """The path that was asked for, decoded; unlike `request.url` it can be had of any address."""
-    return str(request.scope["path"])
-
-
 def _text(value: str, name: str) -> str:
     """The value; FieldError if it holds characters that no text has, such as NUL."""
     if any(char < " " and char not in "\t\n\r" for char in value):
         raise FieldError(name, "this holds characters that no text has")
     return value
+
+
+def _header_name(given: str) -> str:
+    """A name that a header can bear, whatever it was made of."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "-_.") else "-" for char in given)
 
 
 def _file_name(given: str) -> str:

@@ -70,12 +70,13 @@ class Sessions:
 
     def sealed(self, handle: str, data: bytes) -> str:
         """What only this node can have written for this person, as a cookie carries it."""
-        return hmac.digest(self._secret, handle.encode() + b"\0" + data, "sha256").hex() + data.hex()
+        seal = hmac.digest(self._secret, handle.encode() + b"\0" + data, "sha256")
+        return f"{data.hex()}.{seal.hex()}"
 
     def opened(self, handle: str, text: str) -> bytes | None:
         """What was sealed for this person; None if it was not, or for somebody else."""
         try:
-            data = bytes.fromhex(text[64:])
+            data = bytes.fromhex(text.partition(".")[0])
         except ValueError:
             return None
         return data if hmac.compare_digest(self.sealed(handle, data).encode(), text.encode()) else None

@@ -295,7 +295,7 @@ class _Spoken:
     def _entries(self) -> Part:
         text = "Each stands in its register under the root above; the exact bytes and the proofs are in the JSON."
         rows = tuple(_row(one.party, str(one.idx), one.entry.kind, _time(one.entry.at), one.leaf) for one in self.stood)
-        return Part("Entries", (text,), (4, 3, 4, 7, 26), ("Register", "Entry", "Kind", "At", "Leaf hash"), rows)
+        return Part("Entries", (text,), (4, 3, 5, 7, 29), ("Register", "Entry", "Kind", "At", "Leaf hash"), rows)
 
     def _how(self, sha256: str) -> Part:
         rid, name = self.paper.rid[:16], name_of(self.paper)
