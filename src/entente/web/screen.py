@@ -56,12 +56,14 @@ class Given(msgspec.Struct, frozen=True):
         Raises: FieldError if it is not their password; TooOftenError after too many.
         """
         sign_in = visit.door.sign_in
-        sign_in.count(visit.visitor.handle, -1)
+        self.need("password")
+        counted = f"proof {visit.visitor.handle}"  # apart from sign-in, which strangers can try for anybody
+        sign_in.count(counted, -1)
         try:
-            found = visit.node.person_signer(visit.visitor.handle, self.need("password").encode())
+            found = visit.node.person_signer(visit.visitor.handle, self.fields["password"].encode())
         except KeyUnavailableError:
             raise FieldError("password", "this password does not open your key") from None
-        sign_in.count(visit.visitor.handle, 1)
+        sign_in.count(counted, 1)
         return found
 
     def number(self, name: str, least: int = 0, most: int = 10**9) -> int:
