@@ -15,6 +15,7 @@ from entente.errors import EntenteError, RefusedError, UsageError
 from entente.node.custody import Custody, custody
 from entente.node.order import Remark
 from lab.acts import derived, entered, give_back, ordered
+from lab.lives import ACTS, befall
 from lab.pair import Pair, sighted
 
 WORD = "canary"
@@ -189,9 +190,6 @@ def test_what_is_none_or_several_is_refused(pair: Pair) -> None:
             custody(pair.a, which)
 
 
-ACTS = ("release", "exchange", "copy", "close", "withdraw", "destroy order", "destroy", "give back", "return", "derive")
-
-
 @pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3)), min_size=3, max_size=12))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
@@ -204,34 +202,9 @@ def test_whatever_happens_every_copys_life_ends_or_it_is_held(
         rids = [fact.rid for fact in pair.a.side.releases]
         rid = rids[which % len(rids)] if rids else ""
         try:
-            _do(pair, act, rid, next(counter))
+            befall(pair, act, rid, next(counter))
         except EntenteError:
             continue  # refused as it stands: nothing happened
     check_balance(pair)
     pair.exchange()
     check_balance(pair)
-
-
-def _do(pair: Pair, act: str, rid: str, number: int) -> None:
-    pair.clock.forward(minutes=7)
-    match act:
-        case "release":
-            pair.release(pair.a, sighted(first=10 * number))
-        case "exchange":
-            pair.exchange()
-        case "copy":
-            pair.b.make_copy(rid, "Maj. Bose", "room 3")
-        case "close":
-            pair.b.close_copy(rid, 1)
-        case "withdraw":
-            ordered(pair, pair.a, rid, "withdraw")
-        case "destroy order":
-            ordered(pair, pair.a, rid, "destroy")
-        case "destroy":
-            pair.b.destroy(rid)
-        case "give back":
-            give_back(pair, pair.b, rid)
-        case "return":
-            pair.b.give_back(rid)
-        case "derive":
-            derived(pair, pair.b, rid)

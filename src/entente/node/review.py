@@ -138,8 +138,7 @@ def prepare(node: Ledger, areas: Mapping[str, Area], rid: str) -> Prepared:
         at += item.size
     refused = tuple(line for data in node.db.journal_of("refused", draft.rid) for line in read_own(data, list[Refused]))
     lines = node.db.journal_of("redacted", draft.rid)
-    found = {line.sha256: node.view.with_digest(draft.source, line.sha256) for line in refused}
-    resting = {digest: row for digest, row in found.items() if row is not None}
+    resting = node.view.with_digests(draft.source, {line.sha256 for line in refused})
     withheld = _records(node, areas[core.area], core.format, resting.values())
     ids = {record.id for record in withheld.values()}
     ids -= {row.id for row in node.view.with_ids(draft.rid, ids)}  # of which another version crosses

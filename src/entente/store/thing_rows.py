@@ -1,6 +1,6 @@
 """The part of view.db that a person reviews by: rows of one place by number, and every place of one id."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from sqlalchemy import bindparam, func, select
@@ -12,25 +12,19 @@ _c = t.thing.c
 _ROW = _c.place, _c.number, _c.id, _c.type, _c.version, _c.title, _c.sha256, _c.marking, _c.rank, _c.size
 _highest = select(func.max(_c.least), func.max(_c.rank)).where(_c.place == bindparam("b_place"))
 _row_at = select(*_ROW).where(_c.place == bindparam("b_place"), _c.number == bindparam("b_number"))
-_by_digest = (
-    select(*_ROW)
-    .where(_c.sha256 == bindparam("b_sha256"), _c.place == bindparam("b_place"))
-    .order_by(_c.number)
-    .limit(1)
-)
+_place = func.coalesce(
+    _c.place, ""
+)  # or the rows of the place would be gone through, not the index of the other column
+_by_digest = select(*_ROW).where(_c.sha256 == bindparam("b_sha256"), _place == bindparam("b_place"))
 _by_id = (
     select(*_ROW)
     .where(_c.shelf == bindparam("b_shelf"), _c.id == bindparam("b_id"))
     .order_by(_c.order, _c.place, _c.number)
 )
-_number_of = (
-    select(_c.number)
-    .where(_c.place == bindparam("b_place"), _c.id == bindparam("b_id"), _c.order == bindparam("b_order"))
-    .order_by(_c.number)
-    .limit(1)
-)
+_same = _c.id == bindparam("b_id"), _c.order == bindparam("b_order")
+_number_of = select(_c.number).where(_c.place == bindparam("b_place"), *_same)
+_number_on = select(_c.number).where(_c.shelf == bindparam("b_shelf"), *_same, _place == bindparam("b_place"))
 _shelf_at = select(_c.shelf).where(_c.place == bindparam("b_place")).order_by(_c.number).limit(1)
-_number_on = _number_of.where(_c.shelf == bindparam("b_shelf"))
 _at_place = select(*_ROW).where(_c.place == bindparam("b_place")).order_by(_c.number)
 
 
@@ -64,6 +58,10 @@ class ThingRows(Database):
     def with_digest(self, place: str, sha256: str) -> Resting | None:
         """The object of a place that has exactly these bytes."""
         return _resting(self.one(_by_digest, b_sha256=sha256, b_place=place))
+
+    def with_digests(self, place: str, wanted: Collection[str]) -> dict[str, Resting]:
+        """By digest, the objects of a place that have one of these: a walk over all of them."""
+        return {str(row[6]): Resting(*row) for row in self.each(_at_place, b_place=place) if row[6] in wanted}
 
     def on_shelf(self, shelf: str, own_id: str) -> list[Resting]:
         """Every row of an id that belongs to a shelf, whether listed or beside another, by version."""
