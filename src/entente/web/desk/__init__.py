@@ -1,10 +1,12 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
 from entente.web.desk.api import api, description
+from entente.web.desk.desk import desk
 from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.entry import entry
 from entente.web.desk.me import me, passkey
 from entente.web.desk.papers import PAPERS
+from entente.web.desk.propose import imports, source
 from entente.web.desk.register import register
 from entente.web.desk.release import release
 from entente.web.desk.today import today
@@ -12,7 +14,7 @@ from entente.web.desk.verify import verify
 
 SCREENS = (
     today,
-    draft, draft_object,
+    desk, imports, source, draft, draft_object,
     release,
     register, entry, verify,
     me, passkey, api, description, *PAPERS,
