@@ -1,6 +1,9 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
+from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me
+from entente.web.desk.quarantine import quarantine
+from entente.web.desk.take_in import take_in
 from entente.web.desk.today import today
 
-SCREENS = (today, me)
+SCREENS = (today, inbox, quarantine, take_in, me)
