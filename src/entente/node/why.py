@@ -88,6 +88,11 @@ def _gate(node: Ledger, rid: str) -> tuple[Finding, ...]:
     return tuple(read_own(lines[-1], _Gate).findings) if lines else ()
 
 
+def findings_of(node: Ledger, rid: str) -> tuple[Finding, ...]:
+    """What decide() and gate() last said of a draft or release of ours, as the home journal has it."""
+    return (*_findings(node.db.journal_of("decision", rid)), *_gate(node, rid))
+
+
 class _Gate(msgspec.Struct):
     findings: list[Finding]
 

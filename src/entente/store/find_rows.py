@@ -126,7 +126,7 @@ class FindRows(ShelfRows):
         """Whether this rank may read anything of a place."""
         return self.one(_any_at, b_place=place, b_rank=rank) is not None
 
-    def highest(self, place: str, rank: int) -> int:
+    def highest_to(self, place: str, rank: int) -> int:
         """The highest rank that anything of a place asks for, up to this one; -1 if there is nothing."""
         row = self.one(_highest_at, b_place=place, b_rank=rank)
         return -1 if row is None or row[0] is None else int(row[0])

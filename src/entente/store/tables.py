@@ -309,3 +309,15 @@ deed = Table(  # a form that was handed in, so that handing it in again does not
     Column("href", Text, nullable=False),
     Column("words", LargeBinary, nullable=False),
 )
+passkey = Table(  # a person's passkey: its public half, and how often its authenticator says it was used
+    "passkey",
+    access,
+    Column("id", LargeBinary, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("count", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("made", Text, nullable=False),
+    Column("used", Text, nullable=False),
+)
+passkey_handle = Index("passkey_handle", passkey.c.handle)

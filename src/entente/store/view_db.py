@@ -11,6 +11,7 @@ from entente.store import tables as t
 from entente.store.find_rows import FindRows, like
 from entente.store.shelf_rows import BUILT, Version
 from entente.store.sqlite import version_of
+from entente.store.thing_rows import ThingRows
 from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
@@ -99,7 +100,7 @@ class Thing(msgspec.Struct, frozen=True):
         return self.id, self.type, self.title
 
 
-class ViewDb(FindRows):
+class ViewDb(FindRows, ThingRows):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:

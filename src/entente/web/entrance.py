@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from entente.errors import EntenteError
 from entente.web import diary, render
+from entente.web.passkeys import SignInError, Site
 from entente.web.permits import OPEN
 from entente.web.screens import Screens, check_origin, read_form
 
@@ -31,6 +32,8 @@ class Entrance:
         made: list[Any] = [
             Route(render.SIGN_IN, self._guarded(self.show), methods=["GET"]),
             Route(render.SIGN_IN, self._guarded(self.enter), methods=["POST"]),
+            Route(f"{render.SIGN_IN}/passkey", self._guarded(self.challenge), methods=["GET"]),
+            Route(f"{render.SIGN_IN}/passkey", self._guarded(self.enter_by_passkey), methods=["POST"]),
             Route("/signout", self._guarded(self.leave), methods=["POST"]),
             Route("/static/{name}", self.static, methods=["GET"]),
         ]
@@ -64,16 +67,40 @@ class Entrance:
             return render.sign_in(
                 self.site.frame, request, {"fault": fault, "next": follow, "user": user}, fault.status
             )
-        made = RedirectResponse(follow or TODAY, 303, render.HEADERS)
-        self.admit(request, made, visitor.handle)
-        return made
+        return self._admitted(request, visitor.handle, follow)
 
-    def admit(self, request: Request, response: Response, handle: str) -> None:
-        """The response opens a session of this person's."""
+    async def challenge(self, request: Request) -> Response:
+        """What a browser is asked to sign in by."""
+        text = self.door.sign_in.passkeys.challenge(self._place(request))
+        return Response(text, media_type="application/json", headers=render.HEADERS)
+
+    async def enter_by_passkey(self, request: Request) -> Response:
+        """The person whose passkey answered is signed in."""
+        check_origin(request)
+        given = await read_form(request)
+        follow = _local(given.get("next"))
+        try:
+            visitor = await self.door.sign_in.by_passkey(given.get("credential"), self._place(request))
+        except EntenteError as fault:
+            self.door.diary.note(diary.TURNED_AWAY, "passkey", request.url.path)
+            values = {"fault": fault, "next": follow, "user": ""}
+            return render.sign_in(self.site.frame, request, values, fault.status)
+        return self._admitted(request, visitor.handle, follow)
+
+    def _place(self, request: Request) -> Site:
+        found = self.door.site(request.headers.get("host", ""))
+        if found is None:
+            raise SignInError("passkeys are bound to a name, not to a number", remedy="Open the desk as localhost.")
+        return found
+
+    def _admitted(self, request: Request, handle: str, follow: str) -> Response:
+        """On to where the person wanted to go, with a session of theirs."""
+        response = RedirectResponse(follow or TODAY, 303, render.HEADERS)
         text = self.door.sign_in.sessions.open(handle, request.headers.get("user-agent", ""))
         secure = self.door.origin.startswith("https:")
         response.set_cookie(self.door.sign_in.cookie, text, httponly=True, samesite="strict", secure=secure)
         self.door.diary.note(diary.SIGN_IN, handle, request.url.path)
+        return response
 
     async def leave(self, request: Request) -> Response:
         """The session is over."""

@@ -16,6 +16,7 @@ from entente.web.signin import SignIn, Visitor
 
 Endpoint = Callable[[Request, Visitor], Awaitable[Response]]
 Trouble = Callable[[Request, EntenteError, Visitor | None], Awaitable[Response]]
+Note = Callable[[Request, Visitor], None]
 E = TypeVar("E", bound=Callable[..., Awaitable[Response]])
 SAFE = frozenset({"GET", "HEAD"})
 _log = logging.getLogger(__name__)
@@ -57,11 +58,14 @@ def permits(area: str = "", *, roles: Sequence[str] = ()) -> Callable[[E], E]:
     return mark
 
 
-def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn, desk: Trouble | None = None) -> Route:
+def route(
+    path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn, desk: Trouble | None = None, note: Note | None = None
+) -> Route:
     """A route by which only those come in whom the endpoint's `@permits` names.
 
     A tool with a token that may only read gets no further than reading. `desk` is given for a page: it answers what
-    goes wrong there, and a browser's session counts. Raises: TypeError if it has no `@permits`.
+    goes wrong there, and a browser's session counts. `note` is told of whoever is turned away.
+    Raises: TypeError if it has no `@permits`.
     """
     permit: Permit | None = getattr(endpoint, "permit", None)
     if permit is None:
@@ -73,20 +77,17 @@ def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn, desk: T
         try:
             visitor = await (sign_in.visitor(request) if desk is None else sign_in.at_desk(request))
             return await admitted(request, visitor)
-        except EntenteError as fault:
-            if desk is None:
-                raise
-            return await desk(request, fault, visitor)
         except HTTPException:
             raise
         except ClientDisconnect:  # nobody is there to be answered
             return Response(status_code=400)
         except Exception as fault:  # noqa: BLE001 - a server would log it whole, and it may quote what was sent
-            _log.error("a request failed: %s", type(fault).__name__)
-            crash = CrashError("the request was not carried out")
+            told = _told(fault)
+            if note is not None and visitor is not None and told.status in (403, 404):
+                note(request, visitor)
             if desk is None:
-                raise crash from None
-            return await desk(request, crash, visitor)
+                raise told from None
+            return await desk(request, told, visitor)
 
     async def admitted(request: Request, visitor: Visitor) -> Response:
         if not permit.allows(visitor):
@@ -98,3 +99,11 @@ def route(path: str, endpoint: Endpoint, *methods: str, sign_in: SignIn, desk: T
     made: Any = Route(path, enter, methods=list(methods))
     made.permit = permit
     return made  # type: ignore[no-any-return]
+
+
+def _told(fault: Exception) -> EntenteError:
+    """The fault, or of one that nobody foresaw that there was one."""
+    if isinstance(fault, EntenteError):
+        return fault
+    _log.error("a request failed: %s", type(fault).__name__)
+    return CrashError("the request was not carried out")

@@ -123,3 +123,36 @@ def page(
         return Screen(path, title, show, area=area, roles=roles, menu=menu, key=key, lists=lists)
 
     return make
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file to be downloaded; `make` gives its bytes, and is called when nothing is locked any more."""
+
+    name: str
+    media: str
+    make: Callable[[], bytes]
+
+
+class Download:
+    """A file at a path of its own."""
+
+    def __init__(
+        self, path: str, title: Said, show: Callable[[Visit], File], *, area: str, roles: Sequence[str]
+    ) -> None:
+        self.path, self.title, self.show = path, title, show
+        self.permit = Permit(area, tuple(roles))
+
+    def __call__(self, visit: Visit) -> File:
+        """The file for this visit."""
+        return self.show(visit)
+
+
+def download(
+    path: str, title: Said, *, area: str = "", roles: Sequence[str] = ()
+) -> Callable[[Callable[[Visit], File]], Download]:
+    """A file at this path, for persons with this area and one of these roles; it is noted as an export."""
+
+    def make(show: Callable[[Visit], File]) -> Download:
+        return Download(path, title, show, area=area, roles=roles)
+
+    return make

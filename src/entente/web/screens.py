@@ -22,10 +22,12 @@ from entente.strict import time_text
 from entente.web import diary, export, render
 from entente.web.door import Door
 from entente.web.page import Done, Said
+from entente.web.passkeys import SignInError
 from entente.web.permits import Endpoint, permits, route
-from entente.web.screen import Act, Given, Screen
-from entente.web.signin import SignInError, Visitor
+from entente.web.screen import Act, Download, Given, Screen
+from entente.web.signin import Visitor
 from entente.web.visit import Visit, parse_query
+from entente.web.words import say
 
 ACTING = 4  # threads that wait for the node, or have it; they take none from those who read
 MOST_BYTES = 64 << 20
@@ -36,28 +38,46 @@ MOST_FIELDS = 2000
 class Screens:
     """The screens of one door, and their routes."""
 
-    def __init__(self, door: Door, screens: Sequence[Screen]) -> None:
-        self.door, self.screens = door, tuple(screens)
+    def __init__(self, door: Door, screens: Sequence[Screen | Download]) -> None:
+        self.door = door
+        self.screens = tuple(one for one in screens if isinstance(one, Screen))
+        self.downloads = tuple(one for one in screens if isinstance(one, Download))
         self._acting = CapacityLimiter(ACTING)
         self.frame = render.Frame(door, tuple(one for one in self.screens if one.menu))
 
     def routes(self) -> list[Route]:
         """A page and its acts at each path; a list also as .csv and .json."""
-        made: list[Route] = []
+        made = [self._route(one, one.path, self._sends(one), "GET") for one in self.downloads]
         for screen in self.screens:
+            base = screen.path.rstrip("/") or "/index"
+            kinds = (".csv", ".json") if screen.lists else ()
+            # before the page itself: `/draft/{rid}` would take `.csv` for the end of an id
+            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
             made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
             if screen.acts:
                 made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
-            base = screen.path.rstrip("/") or "/index"
-            kinds = (".csv", ".json") if screen.lists else ()
-            made += [self._route(screen, base + kind, self._exports(screen, kind), "GET") for kind in kinds]
         return made
 
-    def _route(self, screen: Screen, path: str, endpoint: Endpoint, method: str) -> Route:
+    def _route(self, screen: Screen | Download, path: str, endpoint: Endpoint, method: str) -> Route:
         marked = permits(screen.permit.area, roles=screen.permit.roles)(endpoint)
-        made = route(path, marked, method, sign_in=self.door.sign_in, desk=self._trouble)
-        made.name = screen.path
+        made = route(path, marked, method, sign_in=self.door.sign_in, desk=self._trouble, note=self.door.turned_away)
+        made.name = say(screen.title)
         return made
+
+    def _sends(self, one: Download) -> Endpoint:
+        async def send(request: Request, visitor: Visitor) -> Response:
+            def begin() -> Response:
+                with self.door.reading() as node:
+                    visit = self.visit(request, visitor, node)
+                    file = one(visit)
+                self._note(visit, request, diary.EXPORT)
+                made = Response(file.make(), media_type=file.media, headers=render.HEADERS)
+                made.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+                return made
+
+            return await run_sync(begin)
+
+        return send
 
     # What goes wrong
 
@@ -65,8 +85,6 @@ class Screens:
         """The page that says what went wrong; whoever is not signed in is led to where they can be."""
         if isinstance(fault, SignInError) and "authorization" not in request.headers and _wants_page(request):
             return render.to_sign_in(request)
-        if fault.status in (403, 404) and visitor is not None:
-            self.door.diary.note(diary.TURNED_AWAY, visitor.handle, request.url.path, method=request.method)
         return render.trouble(self.frame, request, fault, visitor)
 
     # Showing
@@ -92,6 +110,7 @@ class Screens:
         return Visit(
             self.door, node, visitor, parse_query(request.query_params.multi_items()), dict(request.path_params),
             language=render.language(request), words=given.fields if given is not None else None,
+            site=self.door.site(request.headers.get("host", "")),
         )  # fmt: skip
 
     def _note(self, visit: Visit, request: Request, kind: str, **more: int) -> None:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from entente.store.keystore import Keystore
 from entente.store.shelf_pages import Pool
 from entente.store.shelf_rows import Reader
 from entente.strict import time_text
+from entente.web.passkeys import Passkeys, SignInError, Site
 from entente.web.sessions import Session, Sessions
 
 SESSION = "session"  # the cookie that a session is found by
@@ -35,15 +37,6 @@ MOST_REMEMBERED = 1000
 TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
 OPENERS, MOST_WAITING = 2, 50  # keys opened at once, which is slow on purpose; requests that wait for it
 MARK_S = 60.0
-
-
-class SignInError(EntenteError):
-    """Nobody is signed in: no password or token, a wrong one, or one whose person is not certified now."""
-
-    code = "signin"
-    status = 401
-    exit_code = 1
-    title = "Not signed in"
 
 
 class TooOftenError(EntenteError):
@@ -85,6 +78,7 @@ class SignIn:
         self.one = threading.Lock()  # held while a connection is used
         self.sessions = Sessions(self.access, self.one)
         self._counting = threading.Lock()  # held while `_left` changes
+        self.passkeys = Passkeys(self.access, self.one)
         self.cookie = f"entente_{party.encode().hex()}_{SESSION}"
         self._openers = CapacityLimiter(OPENERS)
         self._secret = os.urandom(32)
@@ -154,6 +148,11 @@ class SignIn:
             self._known.clear()
         self._known[tried.proof] = time.monotonic() + REMEMBERED_S
         return self._certified(tried.handle, read_only=False)
+
+    async def by_passkey(self, credential: str, site: Site) -> Visitor:
+        """The person whose passkey answered the challenge; SignInError if it is nobody's."""
+        handle = await run_sync(self.passkeys.answer, credential, site)
+        return await run_sync(partial(self._certified, handle, read_only=False))
 
     def count(self, handle: str, change: int) -> None:
         """One try less is left, before it is made, so that tries at the same time count too; or it was none.

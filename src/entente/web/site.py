@@ -16,8 +16,9 @@ from entente.errors import EntenteError
 from entente.web import render
 from entente.web.door import Door
 from entente.web.entrance import Entrance
+from entente.web.openapi import describe
 from entente.web.permits import CrashError
-from entente.web.screen import Screen
+from entente.web.screen import Download, Screen
 from entente.web.screens import Screens
 from entente.web.visit import NoneSuchError
 
@@ -56,7 +57,7 @@ class _OwnHost:
 
 def make_site(
     door: Door,
-    screens: Sequence[Screen],
+    screens: Sequence[Screen | Download],
     services: Sequence[BaseRoute],
     handlers: Mapping[type[Exception], Answer],
     root: str,
@@ -78,6 +79,7 @@ def make_site(
         middleware=[Middleware(_OwnHost, name=(urlsplit(door.origin).hostname or "").lower())],
     )
     made.router.redirect_slashes = False
+    door.api = describe(made.routes, door.agreement)
     made.state.origin = door.origin
     return made
 

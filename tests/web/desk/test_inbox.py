@@ -1,4 +1,4 @@
-"""The inbox shows what arrived with its state and why, and quarantine every object set aside, to whom may know of it."""
+"""The inbox shows what arrived with its state and why, and quarantine what was set aside, to whom may know of it."""
 
 import json
 

@@ -1,9 +1,17 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
+from entente.web.desk.api import api, description
+from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.inbox import inbox
-from entente.web.desk.me import me
+from entente.web.desk.me import me, passkey
+from entente.web.desk.papers import PAPERS
 from entente.web.desk.quarantine import quarantine
 from entente.web.desk.take_in import take_in
 from entente.web.desk.today import today
 
-SCREENS = (today, inbox, quarantine, take_in, me)
+SCREENS = (
+    today,
+    draft, draft_object,
+    inbox, quarantine, take_in,
+    me, passkey, api, description, *PAPERS,
+)  # fmt: skip

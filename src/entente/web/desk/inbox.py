@@ -171,7 +171,7 @@ def _row(visit: Visit, row: Arrived) -> Row:
 
 def _import_mark(visit: Visit, source: SourceRow) -> str:
     """The highest marking of what the visitor may read of an import."""
-    rank = visit.node.view.highest(source.id, visit.visitor.rank)
+    rank = visit.node.view.highest_to(source.id, visit.visitor.rank)
     return visit.portion(rank) if rank >= 0 else ""
 
 
