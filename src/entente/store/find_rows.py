@@ -24,6 +24,7 @@ _COLUMNS = (
     _row, _thing.place, _thing.number, _thing.id, _thing.type, _thing.version, _thing.title, _thing.sha256,
     _thing.marking, _thing.size, _thing.rank,
     func.coalesce(_thing.shelf, ""),
+    _thing.order,
 )  # fmt: skip
 _text = case((_thing.text == "", cast(_thing.data, Text)), else_=_thing.text)
 _of_place = (bindparam("b_place") == _thing.place,)
@@ -69,6 +70,7 @@ class Found(msgspec.Struct, frozen=True):
     size: int
     rank: int
     shelf: str
+    order: str
 
 
 class Sought(msgspec.Struct, frozen=True):

@@ -6,12 +6,14 @@ from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me, passkey
 from entente.web.desk.papers import PAPERS
 from entente.web.desk.quarantine import quarantine
+from entente.web.desk.search import search
 from entente.web.desk.take_in import take_in
+from entente.web.desk.thing import thing, thing_bytes
 from entente.web.desk.today import today
 
 SCREENS = (
     today,
     draft, draft_object,
-    inbox, quarantine, take_in,
+    inbox, quarantine, take_in, search, thing, thing_bytes,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip

@@ -33,6 +33,7 @@ class Place(msgspec.Struct, frozen=True):
     href: str
 
 
+MOST_SAME = 200
 KINDS = {"import": Said("import"), "draft": Said("draft"), "release": Said("release")}
 SHELVES = {OWN: Said("import of ours"), FROM: Said("from the partner"), TO: Said("released by us")}
 
@@ -154,15 +155,43 @@ def releases(visit: Visit, side: Side) -> Sequence[ReleaseFact]:
 # Objects
 
 
-def object_of(visit: Visit, name: str, number: str) -> tuple[Place, Found]:
-    """The object with this number at this place; the visit's `missing` unless the visitor may read it."""
-    place = place_of(visit, name)
-    if place is None or not (number.isascii() and number.isdecimal() and len(number) < 10):
+def object_of(visit: Visit, name: str, number: str) -> tuple[Place | None, Found]:
+    """The object that an address names, and where it rests; the visit's `missing` unless the visitor may read it.
+
+    One that rests where the visitor may not look, in a release marked higher than itself, is named by its digest.
+    """
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
         raise visit.missing()
+    place = place_of(visit, name)
+    if place is None:
+        apart = _apart(visit, name)
+        if int(number) >= len(apart):
+            raise visit.missing()
+        return None, apart[int(number)]
     found = visit.node.view.object(name, int(number))
     if found is None or not visit.reads(place.area, found.rank):
         raise visit.missing()
     return place, found
+
+
+def object_path(visit: Visit, found: Found, place: Place | None) -> str:
+    """The address of an object that the visitor may read."""
+    if place is not None:
+        return f"/object/{found.place}/{found.number}"
+    rows = [(one.place, one.number) for one in _apart(visit, found.sha256)]
+    return f"/object/{found.sha256}/{rows.index((found.place, found.number))}"
+
+
+def _apart(visit: Visit, sha256: str) -> list[Found]:
+    """Listed objects with this digest that the visitor may read, though not look at where they rest."""
+    mine = shelves(visit)
+    found = visit.node.view.same_bytes(sha256, visit.visitor.rank, MOST_SAME)
+    return [one for one in found if one.shelf in mine and place_of(visit, one.place) is None]
+
+
+def sender_of(visit: Visit, found: Found) -> str:
+    """Whose marking an object bears."""
+    return visit.node.partner if found.shelf.endswith(f"/{FROM}") else visit.node.party
 
 
 def object_mark(visit: Visit, found: Found) -> str:
