@@ -1,8 +1,7 @@
 """The register's screens: every entry is listed for everybody, what it says only for who may know of its release."""
 
-import hashlib
-
 import pytest
+
 from lab.pair import Pair
 from lab.site import Site
 
@@ -27,5 +26,4 @@ def test_x(site: Site, rids: tuple[str, str]) -> None:
         f"/release/{rids[0]}.json",
     ):
         got = site.ask("rung3", path, Accept="text/html")
-        print(path, got.status_code, len(got.text))
         assert got.status_code == 200, got.text
