@@ -5,6 +5,7 @@ person who may read most, and so knows an address of every route; what a route w
 """
 
 import re
+from urllib.parse import unquote
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,16 +18,18 @@ from entente.node.node import Node
 from entente.node.propose import Wish
 from entente.treaty.cover import RequestSheet, Stated
 from entente.treaty.marking import Marking, MarkingMap
-from lab.acts import prepared
+from lab.acts import entered, prepared
 from entente.node.order import order_body
 from lab.pair import AREA, Pair, sighted
-from lab.site import Site, certified, marked, put_password
+from entente.web.desk import SCREENS
+from entente.web.screen import Screen
+from lab.site import PASSWORD, Site, certified, marked, put_password
 from lab.pages import Parsed
 
 DOCUMENTS = "documents"
 AREAS = (AREA, DOCUMENTS)
 CROSSING = (0, 2, 3)  # the levels that have a counterpart
-MOST = 14  # addresses of one route that are looked at
+MOST = 24  # addresses of one route that are looked at
 CANARY = re.compile(r"q(int|doc)([0-4])zz")
 # (areas, level) of everybody who looks
 WHO: dict[str, tuple[tuple[str, ...], int]] = {
@@ -99,6 +102,11 @@ def fill(site: Site) -> Filled:
     for level in CROSSING:
         _intelligence(made, level)
         _papers(made, level)
+    promise = {
+        "band": "", "basis": "", "from": node.party, "key": "radar/1", "measure": "units", "source": "talks",
+        "strength": "will", "text": {"en": "First line."}, "to": node.partner,
+    }  # fmt: skip
+    entered(pair, node, "undertaking", promise)
     pair.exchange()
     shelves.project(node)
     return made
@@ -191,7 +199,7 @@ class Walk:
 
     def route_of(self, path: str) -> str | None:
         """The route that answers GET for this address; None if there is none."""
-        scope = {"type": "http", "method": "GET", "path": path.partition("?")[0], "headers": []}
+        scope = {"type": "http", "method": "GET", "path": unquote(path.partition("?")[0]), "headers": []}
         for one in self.routes("GET"):
             if one.matches(scope)[0] is Match.FULL:
                 return one.path
@@ -201,6 +209,15 @@ class Walk:
         """What this person's tool is answered; "" is nobody."""
         sent = {"Authorization": f"Bearer {self.site.token(who)}"} if who else {}
         return self.site.client.get(path, headers={**sent, **headers})
+
+    def screens(self) -> dict[str, list[str]]:
+        """The acts of each page, by its route."""
+        return {one.path: sorted(one.acts) for one in SCREENS if isinstance(one, Screen) and one.acts}
+
+    def post(self, who: str, path: str, act: str, **fields: str) -> httpx2.Response:
+        """What this person's tool is answered that hands in a form."""
+        sent = {"Authorization": f"Bearer {self.site.token(who)}"} if who else {}
+        return self.site.client.post(path, headers=sent, data={"act": act, "password": PASSWORD, **fields})
 
     def told(self, who: str) -> dict[str, httpx2.Response]:
         """What this person is answered at every address, asked once."""

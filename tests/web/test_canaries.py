@@ -35,7 +35,8 @@ def test_nothing_above_its_reader_is_betrayed_by_any_answer(walk: Walk, who: str
             hidden_here = {word for word in hidden if word not in path}
         else:
             hidden_here = hidden
-        assert answer.status_code in (200, 400, 403, 404, 409), (path, answer.status_code, answer.text)
+        known = (200, 400, 403, 404, 409) if path != "/signin/passkey" else (401,)  # no name to bind one to
+        assert answer.status_code in known, (path, answer.status_code)
         assert not betrayed(answer.text + str(answer.headers), hidden_here), path
 
 
@@ -43,7 +44,7 @@ def test_nothing_above_its_reader_is_betrayed_by_any_answer(walk: Walk, who: str
 def test_nothing_above_its_reader_is_betrayed_by_what_a_list_is_asked(walk: Walk, who: str) -> None:
     hidden = walk.filled.hidden(who)
     lists = [path for name, path in walk.addresses() if "{" not in name and "?" not in path]
-    for path in lists:
+    for path in set(lists) - {"/signin/passkey"}:
         for more in MORE:
             answer = walk.get(who, f"{path}?{more}")
             assert answer.status_code in (200, 400, 403, 404), (path, more)
@@ -59,9 +60,11 @@ def test_counts_are_those_of_what_is_listed(walk: Walk, who: str) -> None:
             continue
         page = Parsed(answer.text)
         said = [words for words, _ in page.words if words.endswith(" in all")]
-        files = [link for link in page.links if ".json" in link and walk.route_of(link) is not None]
+        files = [link for link in page.links if link.startswith(f"{path}.json")]
         if said and files:
-            rows = json.loads(walk.get(who, files[0]).text)["rows"]
+            told = walk.get(who, files[0])
+            assert told.status_code == 200, (files[0], told.text)
+            rows = json.loads(told.text)["rows"]
             assert said == [f"{len(rows):,} in all"], path
             counted += 1
     assert counted
