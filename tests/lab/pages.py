@@ -40,6 +40,7 @@ class Parsed(html.parser.HTMLParser):
         self.portions: list[str] = []
         self.faults: list[str] = []
         self.spoken: list[str] = []  # words of attributes that are read aloud
+        self.drawn: list[str] = []  # words in pictures
         self._open: list[_Open] = []
         self._select = ""
         self.feed(text)
@@ -109,7 +110,9 @@ class Parsed(html.parser.HTMLParser):
             self.banners[-1] += data
         if any("portion" in one.classes for one in self._open) and self.portions:
             self.portions[-1] += data
-        if data.strip():
+        if data.strip() and any(one.tag == "svg" for one in self._open):
+            self.drawn.append(data.strip())
+        elif data.strip():
             self.words.append((data.strip(), self._open[-1].kept))
 
     @property
