@@ -142,7 +142,7 @@ def _bare(frame: Frame, request: Request) -> dict[str, object]:
     return {
         "environment": environment(frame),
         "language": wanted,
-        "say": lambda words: say(words, wanted),
+        "say": lambda words: say(Said(words) if isinstance(words, str) else words, wanted),
         "site": frame.door,
     }
 
