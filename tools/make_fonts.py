@@ -1,10 +1,11 @@
 """After this, src/entente/web/fonts holds the letters that printed papers need, cut from Debian's Noto packages.
 
     apt-get download fonts-noto-core fonts-noto-cjk; dpkg -x each into FOLDER
-    python tools/make_fonts.py FOLDER        with fonttools installed, in a throw-away environment
+    python tools/make_fonts.py FOLDER        with fonttools and brotli installed, in a throw-away environment
 
 Latin, Greek, Cyrillic and Devanagari in two weights; for Korean one weight: every Hangul syllable, the jamo, and the
-signs and Hanja of KS X 1001. `coverage.txt` says in ranges of hexadecimal code points what is there.
+signs and Hanja of KS X 1001. `coverage.txt` says in ranges of hexadecimal code points what is there. For screens the
+same as woff2, Korean with the 2,350 syllables of KS X 1001 and no Hanja: a browser takes the rest from its system.
 """
 
 import sys
@@ -47,6 +48,7 @@ def cut(font: TTFont, name: str, wanted: set[int], features: list[str]) -> set[i
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=wanted)
     subsetter.subset(font)
+    font.flavor = "woff2" if name.endswith(".woff2") else None
     font.save(OUT / name)
     return set(font.getBestCmap())
 
@@ -59,18 +61,30 @@ def ranges_of(codes: set[int]) -> list[str]:
     return [f"{first:04X}-{last:04X}" for first, last in zip(starts, ends, strict=True)]
 
 
+def opened(path: Path) -> TTFont:
+    """The font in a file; saved again, it does not say when."""
+    return TTFont(path, recalcTimestamp=False)
+
+
+def korean(folder: Path) -> TTFont:
+    """The Korean font of Debian's collection."""
+    collection = TTCollection(folder / "usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", recalcTimestamp=False)
+    return next(font for font in collection.fonts if font["name"].getDebugName(1) == "Noto Sans CJK KR")
+
+
 def main(folder: Path) -> None:
     """All fonts and the list of what they cover."""
     truetype = folder / "usr/share/fonts/truetype/noto"
     found: set[int] = set()
     for weight in ("Regular", "Bold"):
         for family, wanted in (("NotoSans", code_points(*LATIN)), ("NotoSansDevanagari", code_points(*DEVANAGARI))):
-            name = f"{family}-{weight}.ttf"
-            found |= cut(TTFont(truetype / name), name, wanted, ["*"])
-    collection = TTCollection(folder / "usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
-    korean = next(font for font in collection.fonts if font["name"].getDebugName(1) == "Noto Sans CJK KR")
+            name = f"{family}-{weight}"
+            found |= cut(opened(truetype / f"{name}.ttf"), f"{name}.ttf", wanted, ["*"])
+            cut(opened(truetype / f"{name}.ttf"), f"{name}.woff2", wanted, ["*"])
     signs = {code for code in ks_x_1001() if code > 0x7F}
-    found |= cut(korean, "NotoSansCJKkr-Regular.otf", signs | code_points(*HANGUL), KOREAN_FEATURES)
+    hanja = signs & code_points((0x4E00, 0x9FFF), (0xF900, 0xFAFF))
+    found |= cut(korean(folder), "NotoSansCJKkr-Regular.otf", signs | code_points(*HANGUL), KOREAN_FEATURES)
+    cut(korean(folder), "NotoSansCJKkr-Regular.woff2", signs - hanja, KOREAN_FEATURES)
     (OUT / "coverage.txt").write_text("\n".join(ranges_of(found)) + "\n")
 
 

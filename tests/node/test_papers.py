@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stix_objects import bundle_of
 
 from entente.errors import FormatError, FrozenError, StateError, UsageError
 from entente.keys import SoftSigner
@@ -13,11 +15,14 @@ from entente.node import papers, setup
 from entente.node.node import Node
 from entente.node.order import Remark
 from entente.node.paper import signed_message
+from entente.node.propose import Wish
 from entente.node.show import find
 from entente.strict import canonical, parse
 from entente.treaty.agreement import DECIDE_RULES, parse_agreement
-from lab.acts import derived, give_back, ordered
-from lab.pair import SAMPLES, Pair, sighted, unchanged
+from entente.treaty.marking import Marking, MarkingMap
+from lab.acts import SIGNERS, derived, entered, give_back, ordered, prepared
+from lab.cheat import Cheat
+from lab.pair import AREA, SAMPLES, UNTIL, Pair, sighted, unchanged
 from lab.pair import revoke as revoked
 
 
@@ -208,6 +213,94 @@ def test_a_person_revoked_later_does_not_unmake_a_decision(either: Pair) -> None
     revoked(either, either.a, "nair")
     either.exchange()
     assert faults(either, papers.decision(either.b, rid)) == []
+
+
+def test_a_release_under_a_standing_approval_names_who_gave_it(either: Pair) -> None:
+    """The grant, and the keys of those who signed it, stand in the paper; one taken away is missed."""
+    node = either.a
+    mark = either.marking(node)
+    covers = {"area": AREA, "ceiling": mark.level, "format": "stix-2.1", "purpose": mark.purpose, "view": "full"}
+    granted = {"class": covers, "per_day": {"bytes": 10**6, "count": 3}, "until": UNTIL}
+    act = prepared(either, node, "standing", granted, *SIGNERS)
+    node.enter(act.id)
+    found = MarkingMap(node.law.hash, AREA, (), mark)
+    map_id = node.sign_map(found, [either.of(node, "iyer")])
+    source = node.import_file(AREA, bundle_of(*sighted()), place="lab.json", map_id=map_id).source
+    rid = node.propose(source, Wish(f"{node.party}/rao", standing=act.id)).rid
+    node.dispatch([rid])
+    either.exchange()
+    for maker in (either.a, either.b):
+        data = papers.decision(maker, rid)
+        assert faults(either, data) == []
+        value = parse(data, newlines=True)
+        for word in ('"kind":"standing"', f'"subject":"{node.party}/nair"'):
+            less = [item for item in value["entries"] if word not in item["entry"]]
+            assert len(less) < len(value["entries"])
+        without = [item for item in value["entries"] if f'"subject":"{node.party}/nair"' not in item["entry"]]
+        assert faults(either, again(maker, data, entries=without))
+
+
+def test_suspended_resumed_and_given_notice_of_a_paper_still_holds(either: Pair) -> None:
+    for what in ("suspend", "resume", "notice_of_end"):
+        entered(either, either.a, "term", {"act": what})
+        either.exchange()
+    rid = released(either)
+    entered(either, either.b, "term", {"act": "suspend"})
+    either.exchange()
+    for node in (either.a, either.b):
+        data = papers.decision(node, rid)
+        assert faults(either, data) == []
+        value = parse(data, newlines=True)
+        resumed = [item for item in value["entries"] if '"act":"resume"' not in item["entry"]]
+        assert any("rule status" in fault for fault in faults(either, again(node, data, entries=resumed)))
+
+
+def test_a_paper_is_checked_by_the_versions_that_its_entries_name(either: Pair) -> None:
+    first = released(either)
+    text = either.template.toml.decode().replace("\nversion = 1\n", "\nversion = 2\n").encode()
+    envelope = setup.sign_agreement(text, list(either.template.authorities.values()))
+    for code in either.codes:
+        either.nodes[code].adopt(text, envelope, [either.template.authorities[code]])
+    either.exchange()
+    last = released(either)
+    for node in (either.a, either.b):
+        for rid in (first, last):
+            data = papers.decision(node, rid)
+            assert papers.check(data, [text, either.template.toml]) == []
+            assert papers.check(data, [text])
+            assert papers.check(data, [either.template.toml])
+        assert papers.read(papers.decision(node, last)).agreement == parse_agreement(text).hash
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("area", {"core": {"article": "no such article"}}),
+        ("parties", {"core": {"exercise": msgspec.UNSET}}),
+        ("level", {"core": {"marking": Marking((), "COSMIC", "IND", "cyber defence", ("IND", "KOR"))}}),
+        ("ancestors", {"core": {"ancestors": ("ab" * 32,)}}),
+        ("standing", {"core": {"standing": "ab" * 32}, "approvers": []}),
+        ("kem", {"sealed": {"kem_key": "ab" * 32}}),
+        ("approval_count", {"approvers": [("nair", "release"), ("nair.two", "security")]}),
+        ("in_force", {"core": {"agreement": "ab" * 32}}),
+    ],
+)
+def test_what_was_not_permitted_has_a_paper_that_says_by_which_rule(
+    pair: Pair, rule: str, wrong: dict[str, Any]
+) -> None:
+    """A partner may enter what decide() refuses; the refusal is proven as well as a permission."""
+    cheat = Cheat(pair, pair.a)
+    if "marking" in wrong.get("core", {}):
+        wrong = {**wrong, "markings": [wrong["core"]["marking"]]}
+    forged = cheat.release(**wrong)
+    for _ in range(2):
+        pair.b.pull(cheat.publish())
+        pair.b.answer()
+    data = papers.decision(pair.b, forged.rid)
+    assert faults(pair, data) == []
+    paper = papers.read(data)
+    assert rule in {finding.rule for finding in paper.findings if not finding.ok}
+    assert (paper.state, '"outcome":"not_permitted"' in data.decode().replace("\\", "")) == ("disputed", True)
 
 
 # What a lying party can sign

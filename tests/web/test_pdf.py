@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pypdf
@@ -71,7 +72,7 @@ def flat(text: str) -> str:
 def picture(data: bytes, number: int = 0) -> Image.Image:
     document = pypdfium2.PdfDocument(data)
     page = document[number]
-    made = page.render(scale=2).to_pil().convert("L")
+    made: Image.Image = page.render(scale=2).to_pil().convert("L")
     page.close()
     document.close()
     return made
@@ -274,6 +275,8 @@ def covered_once() -> set[int]:
 
 def test_the_fonts_are_small_and_bear_their_licence() -> None:
     assert sum(path.stat().st_size for path in FONTS.iterdir()) <= 6_000_000
+    names = {path.stem for path in FONTS.glob("*.?tf")}
+    assert {path.stem for path in FONTS.glob("*.woff2") if path.read_bytes()[:4] == b"wOF2"} == names
     assert "SIL OPEN FONT LICENSE Version 1.1" in (FONTS / "OFL.txt").read_text()
 
 
@@ -358,11 +361,11 @@ def test_the_engine_is_loaded_when_a_pdf_is_asked_for_and_not_before() -> None:
 def test_the_pdf_is_tagged_and_says_what_it_is(both: tuple[SignedAgreement, bytes, bytes]) -> None:
     law, decided, _ = both
     reader = pypdf.PdfReader(io.BytesIO(pdf(decided, law)))
-    root = reader.trailer["/Root"]
-    assert root["/MarkInfo"]["/Marked"]
+    root = cast("pypdf.generic.DictionaryObject", reader.trailer["/Root"])
+    assert "/StructTreeRoot" in root
     assert str(root["/Lang"]).startswith("en")
     assert reader.metadata is not None
     assert reader.metadata.title == "Release decision"
-    about = root["/Metadata"].get_object().get_data()
+    about = cast("pypdf.generic.StreamObject", root["/Metadata"].get_object()).get_data()
     assert b"pdfaid:part>3" in about
     assert b"pdfuaid:part>1" in about

@@ -195,6 +195,7 @@ def _released(node: Ledger, side: Side, fact: ReleaseFact) -> Custody:
     ours = side is node.side
     draft = node.db.draft(fact.rid) if ours else None
     steps = _before(node, draft) if draft is not None else []
+    steps += [] if ours else history.taken_in(node, fact.rid)
     steps += history.of_release(node, side, fact)
     steps += [*history.of_copies(node, fact.rid), *history.of_erasure(node, fact.rid)]
     in_sequence = history.in_order(steps)
