@@ -38,12 +38,12 @@ def test_an_order_is_prepared_signed_by_another_and_entered(hands: Hands) -> Non
     rid = released(hands)
     where = f"/release/{rid}/order"
     text = hands.read("rao", where)
-    for part in ("Withdraw", "Have it back", "Have it destroyed", "Give it another marking", "Art. "):
+    for part in ("Withdraw it", "Have it back", "Have it destroyed", "Give it another marking", "Art. "):
         assert part in text
     name = prepared(hands, "rao", where, "withdraw")
     needed = hands.site.node.law.law.acts.signers.order
     assert needed == 2
-    assert "Withdraw it: the partner uses it no more." in hands.read("nair", f"/act/{name}")
+    assert "Withdraw it: the partner uses it no more" in hands.read("nair", f"/act/{name}")
     assert name[:12] in hands.read("nair", "/acts")
     assert hands.form("rao", f"/act/{name}", "sign") is None
     assert hands.form("rao.two", f"/act/{name}", "sign") is None

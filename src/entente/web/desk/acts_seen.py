@@ -29,10 +29,10 @@ STATES: dict[str, Said] = {
     "dropped": said("given up", tone="bad"),
 }
 ORDERS: dict[str, Said] = {
-    "withdraw": said("Withdraw it: the partner uses it no more."),
-    "return": said("Have it back: the partner releases it back and holds it no more."),
-    "destroy": said("Have it destroyed, there and here."),
-    "reclass": said("Give it another marking."),
+    "withdraw": said("Withdraw it: the partner uses it no more"),
+    "return": said("Have it back: the partner releases it back and holds it no more"),
+    "destroy": said("Have it destroyed, there and here"),
+    "reclass": said("Give it another marking"),
 }
 TERMS: dict[str, Said] = {
     "suspend": said("Suspend the agreement: nothing is released either way."),

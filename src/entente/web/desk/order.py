@@ -84,9 +84,13 @@ def _note(visit: Visit, fact: ReleaseFact, name: str) -> Said:
 
 
 def _form(visit: Visit, fact: ReleaseFact, name: str) -> Form:
-    titles = {"withdraw": said("Withdraw"), "return": said("Have it back"), "destroy": said("Have it destroyed")}
+    buttons = {
+        "withdraw": said("Order it withdrawn"), "return": said("Order it back"), "destroy": said("Order it destroyed"),
+    }  # fmt: skip
     fields = [Field("keep", said("Keep our import"), "check", required=False)] if name == "destroy" else []
-    return Form(name, titles[name], ORDERS[name], fields, _note(visit, fact, name), proof=True, danger=name != "return")
+    return Form(
+        name, ORDERS[name], buttons[name], fields, _note(visit, fact, name), proof=True, danger=name != "return"
+    )
 
 
 def _reclass(visit: Visit, fact: ReleaseFact) -> Form:
@@ -100,7 +104,7 @@ def _reclass(visit: Visit, fact: ReleaseFact) -> Form:
     if choices:
         fields.append(Field("caveats", said("Caveats"), "checks", " ".join(now.caveats), choices, required=False))
     note = _note(visit, fact, "reclass")
-    return Form("reclass", said("Give it another marking"), ORDERS["reclass"], fields, note, proof=True)
+    return Form("reclass", ORDERS["reclass"], said("Order the new marking"), fields, note, proof=True)
 
 
 def _act(name: str) -> Callable[[Visit, Given], Done]:
