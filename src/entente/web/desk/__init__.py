@@ -1,5 +1,6 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
+from entente.web.desk.act import listed, one_act
 from entente.web.desk.api import api, description
 from entente.web.desk.custody import life
 from entente.web.desk.desk import desk
@@ -8,6 +9,7 @@ from entente.web.desk.entry import entry
 from entente.web.desk.exchange import exchange
 from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me, passkey
+from entente.web.desk.order import order
 from entente.web.desk.papers import PAPERS
 from entente.web.desk.propose import imports, source
 from entente.web.desk.quarantine import quarantine
@@ -24,7 +26,7 @@ from entente.web.desk.verify import verify
 
 SCREENS = (
     today,
-    desk, imports, source, draft, draft_object,
+    desk, imports, source, draft, draft_object, listed, one_act, order,
     inbox, quarantine, take_in, search, thing, thing_bytes,
     exchange, release, reconcile,
     register, entry, life, verify,
