@@ -15,7 +15,10 @@ import bench
 from bench.measure import Machine, Report, Result, Skipped, machine
 
 RESULTS = Path(__file__).resolve().parent / "results"
-NO_BENCHMARKS = ("__main__", "measure", "rivals", "taxii_client", "taxii_floor", "taxii_load", "taxii_node")
+NO_BENCHMARKS = (
+    "__main__", "measure", "rivals", "taxii_client", "taxii_floor", "taxii_load", "taxii_node", "web_server",
+    "web_site",
+)  # fmt: skip
 
 
 def names() -> list[str]:

@@ -29,11 +29,12 @@ class Place(msgspec.Struct, frozen=True):
     api_root: str
     user: str = ""
     password: str = ""
+    accept: str = MEDIA
 
     @property
     def head(self) -> str:
         """The header lines of every request."""
-        lines = f"Host: {HOST}:{self.port}\r\nAccept: {MEDIA}\r\n"
+        lines = f"Host: {HOST}:{self.port}\r\nAccept: {self.accept}\r\n"
         if self.user:
             lines += f"Authorization: Basic {base64.b64encode(f'{self.user}:{self.password}'.encode()).decode()}\r\n"
         return lines

@@ -10,9 +10,18 @@ from entente import keys
 from lab.pair import Pair, Template, build
 from lab.tls import Ends, Party
 
-# What needs schemathesis is collected where it is: `./run test fuzz`, which fails when it finds no test.
-collect_ignore = [] if find_spec("schemathesis") else ["areas/intelligence/taxii/fuzz/test_schemathesis.py"]
+# What needs schemathesis or Playwright is collected where that is: `./run test fuzz` and `./run test browser`, each of
+# which fails when it finds no test.
+NEEDS = {"areas/intelligence/taxii/fuzz/test_schemathesis.py": "schemathesis", "browser": "playwright"}
+collect_ignore = [place for place, package in NEEDS.items() if find_spec(package) is None]
 CHEAP = 2**5
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, because pytest asks no conftest below this one for options."""
+    parser.addoption("--screenshots", action="store_true", help="write docs/screenshots/ anew (./run test browser)")
+
+
 Make = Callable[..., Pair]
 
 
@@ -24,7 +33,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Templ
     def get(sample: str) -> Template:
         if sample not in made:
             with pytest.MonkeyPatch.context() as cheap:
-                cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+                cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
                 made[sample] = build(tmp_path_factory.mktemp(sample), sample)
         return made[sample]
 
@@ -37,7 +46,7 @@ def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Nothing else differs.
     """
-    monkeypatch.setattr(keys, "_SCRYPT_N", CHEAP)
+    monkeypatch.setattr(keys, "_ARGON2_KIB", CHEAP)
 
 
 @pytest.fixture
@@ -71,7 +80,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
     """Two parties with a CA and a leaf each, who know each other's."""
     folder = tmp_path_factory.mktemp("ends")
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         made = Ends(Party.made(folder / "ours", "ours"), Party.made(folder / "theirs", "theirs"), folder)
     yield made
     made.ours.close()

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "entente"
 PURE = ("treaty", "register", "account", "crossing", "strict.py", "keys.py", "errors.py")
 LONGEST = 400
-NOT_OURS = {".git", ".venv", ".venv-fuzz", ".venv-rivals", ".hypothesis", "__pycache__", "build", "dist"}
+ENVIRONMENTS = {".venv", ".venv-fuzz", ".venv-browser", ".venv-rivals"}
+NOT_OURS = ENVIRONMENTS | {".git", ".hypothesis", "__pycache__", "build", "dist"}
 # In labels, because this file too must name none.
 HOSTS = [
     ".".join(labels)

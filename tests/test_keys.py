@@ -7,6 +7,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -369,7 +371,8 @@ def test_a_locked_key_opens_with_its_passphrase_and_label_only() -> None:
         (locked + b"\x00", b"pass", "node"),
         (b"", b"pass", "node"),
         (b"x" + locked, b"pass", "node"),
-        (locked.replace(b"v1", b"v2", 1), b"pass", "node"),
+        (locked.replace(b"v2", b"v1", 1), b"pass", "node"),
+        (locked.replace(b"v2", b"v3", 1), b"pass", "node"),
         (locked[:40], b"pass", "node"),
     ):
         with pytest.raises(KeyUnavailableError) as fault:
@@ -377,6 +380,15 @@ def test_a_locked_key_opens_with_its_passphrase_and_label_only() -> None:
         assert fault.value.place == label
         assert "secret" not in str(fault.value)
         assert not passphrase or passphrase.decode() not in fault.value.detail.replace("passphrase", "")
+
+
+def test_a_key_that_an_earlier_version_locked_still_opens() -> None:
+    salt, nonce = bytes(16), bytes(12)
+    stretched = Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(b"pass")
+    locked = b"entente-key-v1\n" + salt + nonce + AESGCM(stretched).encrypt(nonce, b"secret", b"node")
+    assert unlock(locked, b"pass", label="node") == b"secret"
+    with pytest.raises(KeyUnavailableError):
+        unlock(locked, b"Pass", label="node")
 
 
 def test_damage_in_any_part_of_a_locked_key_is_refused() -> None:

@@ -21,12 +21,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME, DEV, UV = "tools/runtime.txt", "tools/dev.txt", "tools/uv.txt"
-FUZZ, RIVALS = "tools/fuzz.txt", "tools/rivals.txt"
+FUZZ, BROWSER, RIVALS = "tools/fuzz.txt", "tools/browser.txt", "tools/rivals.txt"
 UV_WANTED = "uv>=0.13,<0.14"  # read from the standard input of the compile that makes tools/uv.txt
 INPUTS = {
     RUNTIME: ("pyproject.toml",),
     DEV: ("pyproject.toml", "--group", "dev", "-c", RUNTIME),
     FUZZ: ("pyproject.toml", "--group", "dev", "--group", "fuzz", "-c", DEV),
+    BROWSER: ("pyproject.toml", "--group", "dev", "--group", "browser", "-c", DEV),
     RIVALS: ("--group", "rivals"),
     UV: ("-",),
 }
@@ -66,6 +67,7 @@ def local_faults() -> list[str]:
         RUNTIME: runtime,
         DEV: runtime + groups["dev"],
         FUZZ: runtime + groups["dev"] + groups["fuzz"],
+        BROWSER: runtime + groups["dev"] + groups["browser"],
         RIVALS: groups["rivals"],
         UV: [UV_WANTED],
     }
@@ -85,7 +87,7 @@ def local_faults() -> list[str]:
                 faults.append(f"{name}: {found[0]} does not satisfy {requirement}")
     faults += [
         f"{larger}: {package} is not the one that {smaller} pins"
-        for smaller, larger in ((RUNTIME, DEV), (DEV, FUZZ))
+        for smaller, larger in ((RUNTIME, DEV), (DEV, FUZZ), (DEV, BROWSER))
         for package, pin in lists[smaller].items()
         if lists[larger].get(package) != pin
     ]

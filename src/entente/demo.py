@@ -89,13 +89,14 @@ def _last_words(demo: Demo, seconds: float, *, once: bool) -> None:
     up = "" if once else "Both nodes are up until Ctrl-C. "
     click.echo(f"Done in {seconds:.0f} s. {up}Files: {demo.folder}")
     if demo.stage is not None and not once:
-        places = "   ".join(f"{side.name} {demo.stage.urls[code]}" for code, side in demo.sides.items())
-        click.echo(f"   for the partner alone, over mutual TLS: {places}")
         for code, side in demo.sides.items():
-            person = side.people[0]
-            click.echo(
-                f"   {side.name}'s own tools, TAXII 2.1: {demo.taxii_url(code)}  {person.user} / {person.password}"
-            )
+            click.echo(f"   {side.name}  {demo.stage.webs[code]}/")
+            for person in side.people:
+                click.echo(f"      {person.user:8s} {person.password}   {', '.join(person.roles)}")
+        places = "   ".join(f"{code} {demo.taxii_url(code)}" for code in demo.sides)
+        click.echo(f"   their tools, TAXII 2.1, as the same persons: {places}")
+        places = "   ".join(f"{code} {demo.stage.urls[code]}" for code in demo.sides)
+        click.echo(f"   for the partner alone, over mutual TLS: {places}")
         click.echo("   ./run entente status           registers, worker, listener")
     click.echo("   ./run entente why 1            every object, every article, passed or failed")
     click.echo("   ./run entente verify           every hash, head and signature again; so does python3 verify.py DIR")

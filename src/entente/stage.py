@@ -4,12 +4,13 @@ The demo itself is then a person at the keyboard: it opens a node for as long as
 process gives way. What a process is at, it says in its `worker.json`.
 """
 
+import json
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,6 +96,10 @@ class Stage:
             self._set(side, listen=f"{HOST}:{self.ports[code]}", web=f"{HOST}:{webs[code]}", poll_seconds=POLL_S)
         self._set(receiver, partner_url=f"https://{HOST}:{self.wire.port}")
 
+    def write_index(self) -> None:
+        """`demo.json` names these places too."""
+        write_index(self.folder, self.sides, self.urls, self.webs)
+
     def start(self) -> None:
         """Both processes serve and have reached each other; the nodes must be closed here."""
         for code in self.sides:
@@ -161,6 +166,27 @@ class Stage:
         settings = msgspec.structs.replace(read_settings(side.node.folder), **changes)
         write_settings(side.node.folder, settings)
         side.node.settings = settings
+
+
+def write_index(
+    folder: Path, sides: Mapping[str, Side], urls: Mapping[str, str] = {}, webs: Mapping[str, str] = {}
+) -> None:
+    """`demo.json`: where the nodes are, at which address the partner reads them, and who may sign in where."""
+    index = {}
+    for code, side in sides.items():
+        author, web = side.people[0], f"{webs[code]}/" if code in webs else ""
+        index[code] = {
+            "dir": str(folder / code),
+            "partner_url": urls.get(code, ""),
+            "password": author.password,
+            "taxii": web and f"{web}taxii2/",
+            "user": author.user,
+            "users": [msgspec.to_builtins(person) for person in side.people],
+            "web": web,
+        }
+    path = folder / "demo.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(index, indent=2) + "\n")
 
 
 def _level(state: State, partner: State) -> bool:

@@ -1,6 +1,5 @@
 """The steps of the demo, each by the verbs that a real node has, told line by line."""
 
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -331,28 +330,12 @@ class Demo(Telling):
         self.say(f"   {done_words}, {second}")
         self.say("   not verified: who the persons are; these keys were made a minute ago")
 
-    def write_index(self) -> None:
-        """`demo.json`: where the nodes are, at which address the partner reads them, and who may sign in."""
-        index = {}
-        for code, side in self.sides.items():
-            author = side.people[0]
-            index[code] = {
-                "dir": str(self.folder / code),
-                "partner_url": self.stage.urls[code] if self.stage is not None else "",
-                "password": author.password,
-                "taxii": self.taxii_url(code),
-                "user": author.user,
-                "users": [msgspec.to_builtins(person) for person in side.people],
-            }
-        path = self.folder / "demo.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(index, indent=2) + "\n")
-
     def run(self) -> int:
         """All steps; the exit code. Both nodes are up, as far as it came."""
         with self.step("agree"):
             self.agree()
-        self.write_index()
+        if self.stage is not None:
+            self.stage.write_index()
         draft = self.at_the_desk()
         if draft is not None and self.stage is not None:
             self.cross(self.stage, draft)

@@ -28,7 +28,7 @@ def near_end(folder: Path, sample: str) -> Template:
     (folder / "samples" / f"{sample}.toml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.pair.SAMPLES", folder / "samples")
-        patch.setattr(keys, "_SCRYPT_N", CHEAP)
+        patch.setattr(keys, "_ARGON2_KIB", CHEAP)
         return build(folder / "nodes", sample)
 
 

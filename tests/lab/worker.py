@@ -32,6 +32,7 @@ from entente.node.serve_partner import Listener
 from entente.node.served import Reader
 from entente.register.checkpoint import parse_text
 from entente.register.note import parse
+from entente.stage import write_index
 from entente.steps import Demo
 from entente.treaty.record import Data, Record
 from lab.pair import in_process
@@ -65,7 +66,7 @@ def make_pair(folder: Path) -> tuple[str, str]:
     demo = Demo(folder, SAMPLES / "india-korea.toml", sample, default=True, taxii=False, say=lambda _: None)
     demo.found()
     by_folder(demo.sides)
-    demo.write_index()
+    write_index(folder, demo.sides)
     sender, receiver = demo.sender, demo.receiver
     signed = [(f"{sender.code}/{person.user}", sender.signer(person)) for person in demo._mappers()]
     (folder / "map").write_text(sender.node.sign_map(marking_map(sender, default=True), signed))
@@ -321,7 +322,7 @@ def run(party: str, folder: Path) -> None:
     for stream in (1, 2):
         os.dup2(errors, stream)
     if (folder / QUICK).exists():
-        keys._SCRYPT_N = 2
+        keys._ARGON2_KIB = 2**5
         wire.ANSWER_S = wire.CONNECT_S = 2.0
         wire.PAUSE_S = 0.01
     sender = (folder / "sender").read_text()

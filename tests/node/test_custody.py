@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stix_objects import bundle_of
 
 from entente.errors import EntenteError, RefusedError, UsageError
 from entente.node.custody import Custody, custody
@@ -20,7 +21,7 @@ from entente.treaty.cover import Stated
 from entente.treaty.marking import MarkingMap
 from lab.acts import derived, entered, give_back, ordered
 from lab.lives import ACTS, befall
-from lab.pair import Pair, sighted
+from lab.pair import AREA, UNTIL, Pair, sighted
 
 WORD = "canary"
 
@@ -152,6 +153,21 @@ def test_a_draft_tells_who_was_turned_away_and_who_took_an_approval_back(pair: P
     assert [step.by for step in away] == [(f"{pair.a.party}/rao",)] * 2
     assert "approval revoked" in whats(found)
     assert [one.what for one in found.open] == ["approve it"]
+
+
+def test_a_release_under_a_standing_approval_names_it(pair: Pair) -> None:
+    node = pair.a
+    low = pair.marking(node)
+    covers = {"area": AREA, "format": "stix-2.1", "view": "full", "ceiling": low.level, "purpose": low.purpose}
+    body = {"class": covers, "per_day": {"bytes": 10**6, "count": 3}, "until": UNTIL}
+    act = entered(pair, node, "standing", body)
+    map_id = node.sign_map(MarkingMap(node.law.hash, AREA, (), low), [pair.of(node, "iyer")])
+    source = node.import_file(AREA, bundle_of(*sighted()), place="own.json", map_id=map_id).source
+    made = node.propose(source, Wish(f"{node.party}/rao", standing=act.id))
+    assert [one.what for one in custody(node, made.rid).open] == ["dispatch it"]
+    node.dispatch([made.rid])
+    (under,) = [step for step in custody(node, made.rid).steps if step.what == "under a standing approval"]
+    assert under.detail == act.id[:16]
 
 
 def test_an_import_leads_to_what_was_drawn_from_it_also_when_it_is_gone(pair: Pair) -> None:

@@ -43,14 +43,14 @@ ACTS_OF_OPENING = 20
 REQUIRED = {"dispatch": 25, "pull_entries": 12, "pull_content": 10, "answer": 12}  # step: acts on disk it has at least
 PAUSE_S = 0.9
 KILLING_S = 180
-REAL_SCRYPT_N = keys._SCRYPT_N
+REAL_ARGON2_KIB = keys._ARGON2_KIB
 
 
 @pytest.fixture(scope="module")
 def _quick_locks() -> Iterator[None]:
     """Opening a node derives a key for a tenth of a second; these tests open thousands."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "_SCRYPT_N", 2)
+        patch.setattr(keys, "_ARGON2_KIB", 2**5)
         yield
 
 
@@ -309,7 +309,7 @@ def test_sixty_kills_lose_and_double_nothing(
     tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both know: every release once, received; what was acknowledged is among them, and no head ever went back."""
-    monkeypatch.setattr(keys, "_SCRYPT_N", REAL_SCRYPT_N)
+    monkeypatch.setattr(keys, "_ARGON2_KIB", REAL_ARGON2_KIB)
     killing = Killing.seeded(60, pause_s=PAUSE_S, within_s=KILLING_S)
     assert make_pair(tmp_path) == PARTIES
     witness, _ = killing.run(tmp_path, monkeypatch)

@@ -67,7 +67,7 @@ def test_two_hundred_kills_over_a_bad_wire_lose_and_double_nothing(
 
     No head ever went back and no fork was claimed; both verifiers agree.
     """
-    monkeypatch.setattr(keys, "_SCRYPT_N", 2)
+    monkeypatch.setattr(keys, "_ARGON2_KIB", 2**5)
     killing = Killing.seeded(KILLS, pause_s=PAUSE_S, within_s=KILLING_S)
     rng = random.Random(killing.rng.random())
     assert make_pair(tmp_path) == PARTIES

@@ -46,7 +46,7 @@ class Offered(NamedTuple):
 def offered(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Offered:
     """Made once: what is tried on it changes copies."""
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", 2**5)  # as in conftest.py
+        cheap.setattr(keys, "_ARGON2_KIB", 2**5)  # as in conftest.py
         pair = Pair(templates("india-korea"), tmp_path_factory.mktemp("offered"))
         made = Offered(own_pairing(pair.a, URL), pair.a.law.hash)
         pair.close()

@@ -82,7 +82,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from entente import keys
-keys._SCRYPT_N = 2**5  # as in conftest.py
+keys._ARGON2_KIB = 2**5  # as in conftest.py
 """
 
 

@@ -700,7 +700,9 @@ def test_a_worker_without_a_listener_reads_a_partner_on_a_stick(pair: Pair) -> N
     assert pair.a.side.releases[0].rid == rid
 
 
-COMMAND = "from entente import keys\nkeys._SCRYPT_N = 2**5  # as in conftest.py\nfrom entente.cli import main\nmain()\n"
+COMMAND = (
+    "from entente import keys\nkeys._ARGON2_KIB = 2**5  # as in conftest.py\nfrom entente.cli import main\nmain()\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def grounds() -> Iterator[tuple[Path, dict[str, Template]]]:
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(keys, "_SCRYPT_N", CHEAP)
+        patch.setattr(keys, "_ARGON2_KIB", CHEAP)
         yield Path(folder), {sample: near_end(Path(folder) / sample, sample) for sample in SAMPLES}
 
 

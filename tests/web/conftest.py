@@ -15,7 +15,7 @@ CHEAP = 2**5
 def pair(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two nodes under the India-Korea sample, for all tests of a module."""
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         made = Pair(templates("india-korea"), tmp_path_factory.mktemp("pair"))
         yield made
         made.close()

@@ -50,6 +50,8 @@ def routes(site: Site) -> dict[str, dict[str, Permit]]:
     found: dict[str, dict[str, Permit]] = {}
     for one in site.app.routes:
         assert isinstance(one, Route)
+        if not one.path.startswith("/taxii2"):
+            continue
         for method in (one.methods or set()) - {"HEAD"}:
             found.setdefault(one.path, {})[method] = one.permit  # type: ignore[attr-defined]
     return found
@@ -118,9 +120,8 @@ def test_who_may_not_come_in_learns_nothing_of_what_is_there(peopled: Site) -> N
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/taxii2/other/", "/taxii2//", "/taxii", "/TAXII2/", "/docs", "/static/x",
-        "/taxii2/intelligence/collections//objects/", "/favicon.ico", "/taxii2/intelligence/%2e%2e/",
-        f"{ROOT}/collections/own/objects/a/b/", "/%00", "/%ff", "/*",
+        "/taxii2/other/", "/taxii2//", "/taxii2/intelligence/collections//objects/", "/taxii2/intelligence/%2e%2e/",
+        f"{ROOT}/collections/own/objects/a/b/",
     ],
 )  # fmt: skip
 def test_what_is_no_route_is_not_found_in_json(site: Site, path: str) -> None:
@@ -171,14 +172,14 @@ async def _crash(_request: Request, _visitor: Visitor) -> Response:
 @pytest.fixture
 def crashing(site: Site) -> Iterator[TestClient]:
     app = web(site.door)
-    app.router.routes.append(route("/crash", _crash, "GET", sign_in=site.door.sign_in))
-    with TestClient(app) as client:  # raises whatever a server would be left with
+    app.router.routes.append(route("/taxii2/crash", _crash, "GET", sign_in=site.door.sign_in))
+    with TestClient(app, base_url="http://127.0.0.1") as client:  # raises whatever a server would be left with
         yield client
 
 
 def test_a_crash_is_told_to_nobody(site: Site, crashing: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    answer = crashing.get("/crash", headers={"Authorization": f"Bearer {site.token('rung0')}"})
+    answer = crashing.get("/taxii2/crash", headers={"Authorization": f"Bearer {site.token('rung0')}"})
     assert answer.status_code == 500
     assert details(answer)["title"] == "Something went wrong"
     assert "RuntimeError" in caplog.text

@@ -72,6 +72,22 @@ def approve(
 
 
 @main.command()
+@click.argument("rid")
+@click.option("--as", "handle", required=True, help="Who refuses.")
+@click.option("--reason", required=True, help="Why: one line, kept at this node alone.")
+@click.option("--password-file", type=FILE, help="The person's password; asked for if left out.")
+@node_verb
+def refuse(
+    rid: str, handle: str, reason: str, password_file: Path | None, folder: Path | None, *, as_json: bool
+) -> None:
+    """End a draft for good: nobody can approve or dispatch it any more. Its author may, and who could approve it."""
+    with opened(folder) as node:
+        signer = node.person_signer(handle, password_of(handle, password_file))
+        done = node.refuse(rid, handle, reason, signer)
+    show(as_json, done, f"refused by {done.by}: {done.reason}")
+
+
+@main.command()
 @click.argument("rids", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do it. Without it, only what would cross is shown.")
 @node_verb

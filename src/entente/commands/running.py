@@ -89,7 +89,7 @@ def _door(worker: Worker, node: Node, listen: str) -> "WebListener":
     from entente.web.door import Door  # noqa: PLC0415 - a quarter of a second that no other verb should pay
     from entente.web.listener import WebListener  # noqa: PLC0415
 
-    door = Door(worker.folder, node, worker.using)
+    door = Door(worker.folder, node, worker.using, origin=node.settings.web_origin)
     try:
         return WebListener(web(door), listen, door.close)
     except BaseException:

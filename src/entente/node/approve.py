@@ -8,7 +8,7 @@ from entente.errors import RefusedError, StateError, UsageError
 from entente.keys import Signer
 from entente.node.ledger import Ledger
 from entente.node.propose import NOT_YET, check_draft
-from entente.store.node_db import DraftRow
+from entente.store.node_db import REFUSED, DraftRow
 from entente.strict import canonical, encode, parse_as, read_own, time_text
 from entente.treaty.agreement import DECIDE_RULES
 from entente.treaty.approval import Approval, Core, approve
@@ -37,8 +37,12 @@ def draft_of(node: Ledger, rid: str) -> DraftRow:
     return found[0]
 
 
-def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer) -> Approved:
+def approve_draft(
+    node: Ledger, rid: str, handle: str, role: str, signer: Signer, *, seconds: int | None = None
+) -> Approved:
     """The approval of the draft's exact bytes stands to the end of the seventh day; `approved` once enough signed.
+
+    `seconds` is how long after it was shown to them the person signed, where that is known; the journal tells it.
 
     Raises: RefusedError if the agreement or a national rule does not let this person approve, StateError if the draft
     itself is refused as things stand; nothing was signed then.
@@ -75,7 +79,7 @@ def approve_draft(node: Ledger, rid: str, handle: str, role: str, signer: Signer
         )
     with node.db.transaction():
         node.db.put_approval(draft.rid, handle, encode(given))
-        _note(node, draft.rid, handle, "signed")
+        _note(node, draft.rid, handle, "signed", seconds)
         return _settle(node, draft, law.areas[core.area].approvals or 0)
 
 
@@ -88,8 +92,8 @@ def _open_for_approval(node: Ledger, draft: DraftRow) -> None:
 
     What was refused for a reason that has passed since is open again.
     """
-    if draft.state == "dispatched":
-        raise StateError("the draft is dispatched", place=draft.rid[:16])
+    if draft.state in ("dispatched", REFUSED):
+        raise StateError(f"the draft is {draft.state}", place=draft.rid[:16])
     decision, private = check_draft(node, draft, skip=NOT_YET)
     bad = (*decision.refusals, *(finding for finding in private.refusals if finding.rule != "author"))
     if bad:
@@ -130,7 +134,7 @@ def revoke_approval(node: Ledger, rid: str, handle: str, signer: Signer) -> Appr
     if person is None or person.person.key != signer.public:
         raise RefusedError(f"the key given is not the one certified for {handle}")
     draft = draft_of(node, rid)
-    if draft.state == "dispatched" or handle not in approvers(node, draft.rid):
+    if draft.state in ("dispatched", REFUSED) or handle not in approvers(node, draft.rid):
         raise StateError(f"{handle} has no approval of this draft to revoke", place=f"{draft.rid[:16]}, {draft.state}")
     with node.db.transaction():
         node.db.drop_approval(draft.rid, handle)
@@ -139,5 +143,19 @@ def revoke_approval(node: Ledger, rid: str, handle: str, signer: Signer) -> Appr
         return _settle(node, draft, node.laws[core.agreement].law.areas[core.area].approvals or 0)
 
 
-def _note(node: Ledger, rid: str, handle: str, what: str) -> None:
-    node.db.journal(node.now(), "approval", rid, canonical({"by": handle, "outcome": what}))
+class Line(msgspec.Struct, frozen=True):
+    """What the home journal says of an approval; `seconds` is how long after it was shown it was signed."""
+
+    by: str
+    outcome: str
+    seconds: int | None = None
+
+
+def approval_lines(node: Ledger, rid: str) -> list[tuple[str, Line]]:
+    """When, and what, the home journal says of approvals of this draft, oldest first."""
+    return [(line.at, read_own(line.data, Line)) for line in node.db.lines_of("approval", rid)]
+
+
+def _note(node: Ledger, rid: str, handle: str, what: str, seconds: int | None = None) -> None:
+    more = {} if seconds is None else {"seconds": seconds}
+    node.db.journal(node.now(), "approval", rid, canonical({"by": handle, "outcome": what, **more}))

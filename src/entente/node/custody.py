@@ -22,7 +22,7 @@ from entente.node.order import is_number, release_of
 from entente.node.shelves import rank_of
 from entente.node.why import state_of
 from entente.store.act_rows import BEGUN
-from entente.store.node_db import DraftRow
+from entente.store.node_db import REFUSED, DraftRow
 from entente.strict import parse_as, parse_time, time_text
 from entente.treaty.approval import Core
 from entente.treaty.marking import Marking
@@ -172,7 +172,8 @@ def _drafted(node: Ledger, draft: DraftRow) -> Custody:
     erased = next((step.at for *_, step in steps if step.what == "destroyed here"), "")
     life = Life("sealed copy", node.party, "", 0, draft.at, erased, HELD if held.key else DESTROYED)
     waits = {"drafted": "propose it anew, or leave it", "checked": "approve it", "approved": "dispatch it"}
-    opened = [Open(waits.get(draft.state, "it leaves with its slot"), node.party)] if held.key else []
+    waiting = held.key and draft.state != REFUSED
+    opened = [Open(waits.get(draft.state, "it leaves with its slot"), node.party)] if waiting else []
     return Custody(
         kind="draft", id=draft.rid, party=node.party, number=0, state=draft.state, area=core.area, format=core.format,
         marking=core.marking, rank=_rank(node, core.marking, node.party), source=draft.source,

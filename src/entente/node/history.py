@@ -15,6 +15,7 @@ from entente.account.state import AnswerFact, ReleaseFact, Side
 from entente.node.copies import COPY, Copy
 from entente.node.import_ import DERIVED
 from entente.node.ledger import Ledger
+from entente.node.refuse import REFUSAL
 from entente.node.shelves import rank_of
 from entente.node.slots import QUEUED
 from entente.register.entry import Entry, parse_entry
@@ -116,7 +117,7 @@ def of_draft(node: Ledger, draft: DraftRow) -> Iterator[Placed]:
         step = Step(draft.at, step.by, "drafted from a release received", rid=home.rid, area=home.area, rank=rank)
     yield draft.at, 1, 0, step
     roles = {given.by: given.role for given in (read_own(data, _Given) for data in node.db.approvals(draft.rid))}
-    for kind in ("refused", "decision", "gate", "redacted", "approval", QUEUED):
+    for kind in ("refused", "decision", "gate", "redacted", "approval", QUEUED, REFUSAL):
         for line in node.db.lines_of(kind, draft.rid):
             by, what, detail = _told(line)
             role = roles.get(by[0], "") if by and what == "approved" else ""
@@ -144,6 +145,7 @@ APPROVALS = {
     "void": "approval void",
     "author": "turned away: the author may not approve",
     "refused": "turned away: may not approve this",
+    REFUSAL: "refused by a person",
 }
 
 
@@ -158,9 +160,9 @@ def _told(line: Line) -> tuple[tuple[str, ...], str, str]:
             return (), "checked", decided(read_own(line.data, list[Finding]))
         case "gate":
             return (), "checked by national rules", decided(read_own(line.data, _Gated).findings)
-        case "approval":
+        case "approval" | "refusal":
             said = read_own(line.data, _Said)
-            return (said.by,), APPROVALS.get(said.outcome, said.outcome), ""
+            return (said.by,), APPROVALS.get(said.outcome or line.kind, said.outcome), ""
     return (), "queued", ""
 
 

@@ -35,6 +35,7 @@ from entente.node import (
     propose,
     pull,
     rebuild,
+    refuse,
     requests,
     setup,
     shelves,
@@ -158,12 +159,18 @@ class Node(Ledger):
         return propose.propose(self, self.areas, self.validate, source, wish)
 
     def revoke_approval(self, rid: str, handle: str, signer: SoftSigner) -> approve.Approved:
-        """A person's approval counts no more; possible until dispatch."""
+        """As `approve.revoke_approval`."""
         return approve.revoke_approval(self, rid, handle, signer)
 
-    def approve(self, rid: str, handle: str, role: str, signer: SoftSigner) -> approve.Approved:
-        """A person's approval of the draft's exact bytes."""
-        return approve.approve_draft(self, rid, handle, role, signer)
+    def approve(
+        self, rid: str, handle: str, role: str, signer: SoftSigner, *, seconds: int | None = None
+    ) -> approve.Approved:
+        """A person's approval of the draft's exact bytes, signed so many seconds after they were shown."""
+        return approve.approve_draft(self, rid, handle, role, signer, seconds=seconds)
+
+    def refuse(self, rid: str, handle: str, reason: str, signer: SoftSigner) -> refuse.Refusal:
+        """The draft is refused for good, with a reason that stays at home."""
+        return refuse.refuse(self, rid, handle, reason, signer)
 
     def dispatch(self, rids: Sequence[str]) -> list[dispatch.Dispatched]:
         """Approved drafts become entries, sealed to the partner."""

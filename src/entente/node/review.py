@@ -215,15 +215,26 @@ def review(
     for line in with_all.refused:
         rules[line.rule, line.article] = rules.get((line.rule, line.article), 0) + 1
     numbers = range(max(first, 0), min(max(first, 0) + most, crosses + len(with_all.refused)))
-    going = [number for number in numbers if number < crosses]
-    staying = [number for number in numbers if number >= crosses]
-    objects = [*_crossing(node, areas[core.area], with_all, going), *_staying(node, with_all, staying)]
     return Review(
         rid=draft.rid, state=draft.state, author=draft.author, at=draft.at, area=core.area, article=core.article,
         format=core.format, view=core.view, marking=core.marking, crosses=crosses, stays=len(with_all.refused),
         rank=rank_of(node.law.law, node.party, core.marking, node.party), first=numbers.start,
-        rules=tuple((rule, article, count) for (rule, article), count in rules.items()), objects=tuple(objects),
+        rules=tuple((rule, article, count) for (rule, article), count in rules.items()),
+        objects=reviewed(node, areas, with_all, numbers),
     )  # fmt: skip
+
+
+def reviewed(node: Ledger, areas: Mapping[str, Area], shared: Prepared, numbers: Iterable[int]) -> tuple[Reviewed, ...]:
+    """The objects of a draft with these numbers: those that cross, then those that stay.
+
+    Raises: VerificationError if the bytes of one are not those that approvals commit to.
+    """
+    crosses = len(shared.listing.records)
+    wanted = list(numbers)
+    going = [number for number in wanted if number < crosses]
+    staying = [number for number in wanted if number >= crosses]
+    area = areas[shared.core.area]
+    return (*_crossing(node, area, shared, going), *_staying(node, shared, staying))
 
 
 def _crossing(node: Ledger, area: Area, shared: Prepared, numbers: Sequence[int]) -> list[Reviewed]:

@@ -37,8 +37,9 @@ class Settings(msgspec.Struct, frozen=True):
     """A node's settings, from its node.json.
 
     Which party it is; what the pairing file said of the partner; where this node listens for the partner (HOST:PORT,
-    empty: nowhere) and for its own persons and their tools (`web`, on loopback); and how many seconds pass between two
-    looks at the partner's tree.
+    empty: nowhere) and for its own persons and their tools (`web`, on loopback); how their browsers reach that through
+    a TLS proxy (`web_origin`, such as https://desk.example); and how many seconds pass between two looks at the
+    partner's tree.
     """
 
     party: str
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     listen: str = ""
     poll_seconds: float = 30.0
     web: str = ""
+    web_origin: str = ""
     accreditation: str = ""
     dispatch_slot_minutes: int = 15
 

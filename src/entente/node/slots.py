@@ -57,5 +57,10 @@ def dispatch_due(node: Ledger, minutes: int) -> list[Dispatched]:
         return [Dispatched(fact.rid, fact.idx, fact.number) for fact in node.side.releases[before:]]
 
 
+def leaves(node: Ledger, rid: str, minutes: int) -> str:
+    """When a queued draft leaves; "" if there are no slots."""
+    return time_text(datetime.fromtimestamp((_slot(node, rid) + 1) * 60 * minutes, UTC)) if minutes else ""
+
+
 def _slot(node: Ledger, rid: str) -> int:
     return int(read_own(node.db.journal_of(QUEUED, rid)[-1], dict[str, int])["slot"])

@@ -88,6 +88,11 @@ def _gate(node: Ledger, rid: str) -> tuple[Finding, ...]:
     return tuple(read_own(lines[-1], _Gate).findings) if lines else ()
 
 
+def findings_of(node: Ledger, rid: str) -> tuple[Finding, ...]:
+    """What decide() and gate() last said of a draft or release of ours, as the home journal has it."""
+    return (*_findings(node.db.journal_of("decision", rid)), *_gate(node, rid))
+
+
 class _Gate(msgspec.Struct):
     findings: list[Finding]
 
@@ -103,7 +108,9 @@ def rules_of(node: Ledger, side: Side, fact: ReleaseFact) -> tuple[tuple[Finding
     return (tuple(read_own(row.findings, list[Finding])) if row else ()), ()
 
 
-class _RefusedLine(msgspec.Struct):
+class RefusedLine(msgspec.Struct):
+    """A line of the home journal about an object that stays."""
+
     sha256: str
     rule: str
     article: str
@@ -124,7 +131,7 @@ def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area:
             name, kind, title = (item.sha256, "", "") if isinstance(known, str) else known.name
             found.append(Object(name, kind, title, crosses=True, redacted=redacted.get(item.sha256, 0)))
     for data in node.db.journal_of("refused", draft.rid):
-        for line in read_own(data, list[_RefusedLine]):
+        for line in read_own(data, list[RefusedLine]):
             thing = titles.get(line.sha256)
             name, kind, title = thing.name if thing else (line.sha256, "", "")
             found.append(Object(name, kind, title, crosses=False, rule=line.rule, article=line.article))

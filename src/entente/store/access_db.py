@@ -30,6 +30,17 @@ _end_session = (
     .values(ended=bindparam("b_at"))
 )
 _drop_sessions = delete(t.session).where(t.session.c.made < bindparam("b_before"))
+_put_passkey = insert(t.passkey)
+_get_passkey = select(t.passkey).where(t.passkey.c.id == bindparam("b_id"))
+_passkeys = select(t.passkey).where(t.passkey.c.handle == bindparam("b_handle")).order_by(t.passkey.c.made)
+_use_passkey = (
+    update(t.passkey)
+    .where(t.passkey.c.id == bindparam("b_id"))
+    .values(count=bindparam("b_count"), used=bindparam("b_at"))
+)
+_drop_passkey = delete(t.passkey).where(
+    t.passkey.c.id == bindparam("b_id"), t.passkey.c.handle == bindparam("b_handle")
+)
 _begin_deed = insert(t.deed).prefix_with("OR IGNORE")
 _deed = select(t.deed.c.handle, t.deed.c.href, t.deed.c.words).where(t.deed.c.digest == bindparam("b_digest"))
 _close_deed = (
@@ -67,6 +78,18 @@ class SessionRow(msgspec.Struct, frozen=True):
     made: str
     seen: str
     ended: str = ""
+
+
+class Passkey(msgspec.Struct, frozen=True):
+    """A passkey: whose, by what name they know it, its public key (COSE), and the last count of its uses."""
+
+    id: bytes
+    handle: str
+    label: str
+    key: bytes
+    count: int
+    made: str
+    used: str = ""
 
 
 class AccessDb(Database):
@@ -121,6 +144,29 @@ class AccessDb(Database):
         """The session is over; False if there was none that was not."""
         return self.run(_end_session, b_digest=digest, b_at=at) == 1
 
+    # Passkeys
+
+    def put_passkey(self, row: Passkey) -> None:
+        """The passkey can be signed in with."""
+        self.run(_put_passkey, **msgspec.structs.asdict(row))
+
+    def passkey(self, name: bytes) -> Passkey | None:
+        """One passkey, or None."""
+        row = self.one(_get_passkey, b_id=name)
+        return None if row is None else _passkey(row)
+
+    def passkeys(self, handle: str) -> list[Passkey]:
+        """A person's passkeys, oldest first."""
+        return [_passkey(row) for row in self.all(_passkeys, b_handle=handle)]
+
+    def use_passkey(self, name: bytes, count: int, at: str) -> None:
+        """The passkey was used last at this time, and says that it was used so often."""
+        self.run(_use_passkey, b_id=name, b_count=count, b_at=at)
+
+    def drop_passkey(self, name: bytes, handle: str) -> bool:
+        """The person's passkey is gone; False if there was none."""
+        return self.run(_drop_passkey, b_id=name, b_handle=handle) == 1
+
     # Forms handed in
 
     def begin_deed(self, digest: bytes, handle: str, at: str, *, forget_before: str) -> bool:
@@ -151,6 +197,10 @@ class AccessDb(Database):
 
 def _token(row: Row) -> Token:
     return Token(row[0], row[1], row[2], bytes(row[3]), bool(row[4]), *row[5:])
+
+
+def _passkey(row: Row) -> Passkey:
+    return Passkey(bytes(row[0]), row[1], row[2], bytes(row[3]), *row[4:])
 
 
 def _session(row: Row) -> SessionRow:

@@ -29,6 +29,8 @@ _sources_named = (
     .order_by(t.source.c.id)
     .limit(2)
 )
+_rids_in = select(t.draft.c.rid).where(t.draft.c.state == bindparam("b_state")).order_by(t.draft.c.rid)
+HERE = "drafted", "checked", "approved", "queued", "refused"  # the states of a draft that has not left
 _draft_heads = select(t.draft.c.rid, t.draft.c.state, t.draft.c.at, t.draft.c.source)
 
 
@@ -66,6 +68,14 @@ class JournalRows(Database):
     def sources_named(self, start: str) -> list[str]:
         """The ids of the first two imports that begin like this."""
         return [str(row[0]) for row in self.all(_sources_named, b_first=start, b_end=f"{start}g")]
+
+    def rids_in(self, state: str) -> list[str]:
+        """The ids of the drafts in this state, sorted."""
+        return [str(row[0]) for row in self.all(_rids_in, b_state=state)]
+
+    def open_rids(self) -> list[str]:
+        """The ids of the drafts that have not left; found by an index, however many have."""
+        return [rid for state in HERE for rid in self.rids_in(state)]
 
     def draft_heads(self) -> Iterator[DraftHead]:
         """Every draft, in no order."""

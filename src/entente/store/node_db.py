@@ -18,6 +18,7 @@ from entente.store.sqlite import Row
 
 VERSION = 4
 GROWN_FROM = (2, 3)  # versions that lack tables of this one and differ by nothing else
+REFUSED = "refused"  # the state of a draft that a person ended, for good
 AHEAD = "ahead"  # the kind of note that tells up to where entries rest ahead of a register's head, and their root
 
 _add_log = insert(t.log)
@@ -63,8 +64,11 @@ _drafts_named = (
     .order_by(t.draft.c.rid)
     .limit(bindparam("b_most"))
 )
-_rids_in = select(t.draft.c.rid).where(t.draft.c.state == bindparam("b_state")).order_by(t.draft.c.rid)
-_set_draft = update(t.draft).where(t.draft.c.rid == bindparam("b_rid")).values(state=bindparam("b_state"))
+_set_draft = (
+    update(t.draft)
+    .where(t.draft.c.rid == bindparam("b_rid"), t.draft.c.state != REFUSED)
+    .values(state=bindparam("b_state"))
+)
 _approval_upsert = upsert(t.approval)
 _put_approval = _approval_upsert.on_conflict_do_update(
     index_elements=["rid", "by"], set_={"data": _approval_upsert.excluded.data}
@@ -320,12 +324,8 @@ class NodeDb(ActRows, FeedRows, JournalRows):
         """The first drafts whose id begins like this."""
         return [_draft_row(row) for row in self.all(_drafts_named, b_first=start, b_end=f"{start}g", b_most=most)]
 
-    def rids_in(self, state: str) -> list[str]:
-        """The ids of the drafts in this state, sorted."""
-        return [str(row[0]) for row in self.all(_rids_in, b_state=state)]
-
     def set_draft(self, rid: str, state: str) -> None:
-        """The draft has this state."""
+        """The draft has this state, unless a person refused it: that is final."""
         self.run(_set_draft, b_rid=rid, b_state=state)
 
     def put_approval(self, rid: str, by: str, data: bytes) -> None:

@@ -229,6 +229,7 @@ thing_version = Index(
     "thing_version", thing.c.shelf, thing.c.id, thing.c.order, sqlite_where=thing.c.shelf.is_not(None)
 )
 thing_sha = Index("thing_sha256", thing.c.sha256)
+thing_rank = Index("thing_rank", thing.c.place, thing.c.rank, thing.c.least)  # how much of a place who may read
 mark = Table(  # numbers by name, such as the last stamp given out
     "mark",
     view,
@@ -308,3 +309,15 @@ deed = Table(  # a form that was handed in, so that handing it in again does not
     Column("href", Text, nullable=False),
     Column("words", LargeBinary, nullable=False),
 )
+passkey = Table(  # a person's passkey: its public half, and how often its authenticator says it was used
+    "passkey",
+    access,
+    Column("id", LargeBinary, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("count", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("made", Text, nullable=False),
+    Column("used", Text, nullable=False),
+)
+passkey_handle = Index("passkey_handle", passkey.c.handle)

@@ -16,7 +16,7 @@ from entente.strict import encode, read_own
 from entente.treaty.marking import Marking
 from entente.treaty.record import Record
 
-VERSION = 4
+VERSION = 5
 _add_thing = insert(t.thing)
 _drop_things = delete(t.thing).where(t.thing.c.place == bindparam("b_place"))
 _drop_holding = delete(t.holding).where(t.holding.c.place == bindparam("b_place"))

@@ -10,11 +10,16 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
 
 from entente.node.node import Node
 from entente.store.shelf_pages import Pool
-from entente.web.diary import Diary
-from entente.web.signin import SignIn
+from entente.web.diary import TURNED_AWAY, Diary
+from entente.web.passkeys import Site
+from entente.web.permits import path_of
+from entente.web.signin import SignIn, Visitor
 
 MOST_KEPT = 64
 T = TypeVar("T")
@@ -43,6 +48,7 @@ class Door:
         self.pool = Pool(folder / "view.db")
         self.sign_in = SignIn(folder, node.party, self.pool)
         self.diary = Diary(folder / "node.db", node.now)
+        self.api = b"{}"  # what this listener serves, as OpenAPI; `site` fills it in
         self._onlooker = node.onlooker()
         self._looking = threading.RLock()  # held while the onlooker is used
         self._kept: OrderedDict[tuple[Hashable, ...], object] = OrderedDict()
@@ -53,16 +59,27 @@ class Door:
         """The name of a cookie of this node's: another node may be reached under the same host name."""
         return f"entente_{self.party.encode().hex()}_{name}"
 
+    def site(self, host: str) -> Site | None:
+        """Where a browser that names this host reaches the desk; None if passkeys cannot be bound to it."""
+        if self.origin:
+            return Site(urlsplit(self.origin).hostname or "", self.origin)
+        return Site("localhost", f"http://{host}") if host.partition(":")[0] == "localhost" else None
+
+    def turned_away(self, request: Request, visitor: Visitor) -> None:
+        """The home journal says that this person was not let in, or asked for what is not there for them."""
+        self.diary.note(TURNED_AWAY, visitor.handle, path_of(request), method=request.method)
+
     @contextmanager
     def reading(self) -> Iterator[Node]:
         """The node as it stands now, to read from and not to keep; whoever writes it is not waited for."""
-        with self._looking:
+        with self._looking, self._onlooker.db.snapshot():
             self._onlooker.refresh()
             yield self._onlooker
 
     def kept(self, node: Node, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
         """What `make` gives, made once as long as the registers and the minute are the same; inside `reading` alone."""
-        whole = (*key, tuple(node.pair.sizes.values()), node.law.hash, node.now())
+        heads = tuple((tree.size, tree.root()) for tree in node.trees.values())  # a restore may grow to the same size
+        whole = (*key, heads, node.law.hash, node.now())
         if whole not in self._kept:
             self._kept[whole] = make()
             if len(self._kept) > MOST_KEPT:

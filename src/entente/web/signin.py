@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from entente.store.keystore import Keystore
 from entente.store.shelf_pages import Pool
 from entente.store.shelf_rows import Reader
 from entente.strict import time_text
+from entente.web.passkeys import Passkeys, SignInError, Site
 from entente.web.sessions import Session, Sessions
 
 SESSION = "session"  # the cookie that a session is found by
@@ -35,15 +37,7 @@ MOST_REMEMBERED = 1000
 TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
 OPENERS, MOST_WAITING = 2, 50  # keys opened at once, which is slow on purpose; requests that wait for it
 MARK_S = 60.0
-
-
-class SignInError(EntenteError):
-    """Nobody is signed in: no password or token, a wrong one, or one whose person is not certified now."""
-
-    code = "signin"
-    status = 401
-    exit_code = 1
-    title = "Not signed in"
+LONGEST_HANDLE = 200
 
 
 class TooOftenError(EntenteError):
@@ -85,6 +79,7 @@ class SignIn:
         self.one = threading.Lock()  # held while a connection is used
         self.sessions = Sessions(self.access, self.one)
         self._counting = threading.Lock()  # held while `_left` changes
+        self.passkeys = Passkeys(self.access, self.one)
         self.cookie = f"entente_{party.encode().hex()}_{SESSION}"
         self._openers = CapacityLimiter(OPENERS)
         self._secret = os.urandom(32)
@@ -122,13 +117,19 @@ class SignIn:
 
     async def by_password(self, name: str, password: str) -> Visitor:
         """The person whose key this password opens; SignInError or TooOftenError if it is nobody's."""
-        handle = name if "/" in name else f"{self.party}/{name}"
+        handle = (name if "/" in name else f"{self.party}/{name}")[:LONGEST_HANDLE]
         found = await run_sync(self._remembered, handle, password)
         if isinstance(found, Visitor):
             return found
         if self._openers.statistics().tasks_waiting >= MOST_WAITING:
             raise TooOftenError("too many sign in at once", remedy="Wait a minute.")
         return await run_sync(self._opened, found, limiter=self._openers)
+
+    def has_key(self, name: str) -> bool:
+        """Whether a person of this handle has a key here."""
+        handle = name if "/" in name else f"{self.party}/{name}"
+        with self.one:
+            return self._keys.locked(PERSON + handle) is not None
 
     def _remembered(self, handle: str, password: str) -> "Visitor | _Attempt":
         """The person, if this password was right a few minutes ago; else what is to be tried."""
@@ -155,6 +156,11 @@ class SignIn:
         self._known[tried.proof] = time.monotonic() + REMEMBERED_S
         return self._certified(tried.handle, read_only=False)
 
+    async def by_passkey(self, credential: str, site: Site) -> Visitor:
+        """The person whose passkey answered the challenge; SignInError if it is nobody's."""
+        handle = await run_sync(self.passkeys.answer, credential, site)
+        return await run_sync(partial(self._certified, handle, read_only=False))
+
     def count(self, handle: str, change: int) -> None:
         """One try less is left, before it is made, so that tries at the same time count too; or it was none.
 
@@ -166,8 +172,10 @@ class SignIn:
             left = min(TRIES, left + (now - at) * TRIES_PER_S)
             if left + change < 0:
                 raise TooOftenError("too many wrong passwords", remedy="Wait a minute.")
-            if len(self._left) > MOST_REMEMBERED:
-                self._left.clear()
+            if len(self._left) > MOST_REMEMBERED:  # only those of whom nothing is to be remembered any more
+                self._left = {
+                    one: row for one, row in self._left.items() if row[0] + (now - row[1]) * TRIES_PER_S < TRIES
+                }
             self._left[handle] = left + change, now
 
     def _by_token(self, given: str) -> Visitor:

@@ -20,6 +20,7 @@ from entente.treaty.marking import Marking
 from entente.web import times
 from entente.web.door import Door
 from entente.web.page import Cell, Content, Said
+from entente.web.passkeys import Site
 from entente.web.signin import Visitor
 
 T = TypeVar("T")
@@ -82,10 +83,10 @@ class Visit:
 
     def __init__(
         self, door: Door, node: Node, visitor: Visitor, query: Query, params: Mapping[str, str], *,
-        language: str = "en", words: Mapping[str, str] | None = None,
+        language: str = "en", words: Mapping[str, str] | None = None, site: Site | None = None,
     ) -> None:  # fmt: skip
         self.door, self.node, self.visitor, self.query, self.params = door, node, visitor, query, params
-        self.language = language
+        self.language, self.site = language, site
         self.given: Mapping[str, str] = words or {}
         self.shown = Shown()
         self._portions: dict[int, str] = {}

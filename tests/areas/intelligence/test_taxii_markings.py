@@ -75,7 +75,7 @@ def make_site(
         return made[-1]
 
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         yield make
         for site in made:
             site.close()

@@ -23,7 +23,7 @@ STAMP = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z")
 def site(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A node with nine objects of its own, the first in three versions."""
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         pair = Pair(templates("india-korea"), tmp_path_factory.mktemp("pair"))
         made = Site(pair, pair.codes[0])
         for number in range(1, 10):

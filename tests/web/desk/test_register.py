@@ -17,7 +17,15 @@ def rids(pair: Pair, site: Site) -> tuple[str, str]:
 
 
 def test_x(site: Site, rids: tuple[str, str]) -> None:
-    for path in ("/register", "/register.csv", "/verify", f"/release/{rids[0]}", f"/release/{rids[1]}", f"/entry/{site.code}/3", f"/release/{rids[0]}.json"):
+    for path in (
+        "/register",
+        "/register.csv",
+        "/verify",
+        f"/release/{rids[0]}",
+        f"/release/{rids[1]}",
+        f"/entry/{site.code}/3",
+        f"/release/{rids[0]}.json",
+    ):
         got = site.ask("rung3", path, Accept="text/html")
         print(path, got.status_code, len(got.text))
         assert got.status_code == 200, got.text

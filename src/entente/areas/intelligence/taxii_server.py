@@ -20,8 +20,9 @@ from entente.areas.intelligence.taxii import Collection, DeniedError, MissingErr
 from entente.errors import EntenteError
 from entente.node.shelves import shelf
 from entente.store.shelf_pages import Page
+from entente.web import diary
 from entente.web.door import Door
-from entente.web.permits import permits, route
+from entente.web.permits import path_of, permits, route
 from entente.web.signin import Visitor
 
 AREA = "intelligence"
@@ -59,7 +60,7 @@ class TaxiiServer:
             (f"{one}/objects/{{object}}/versions", self.versions, ("GET",)),
         ]
         return [
-            route(path + slash, endpoint, *methods, sign_in=self.door.sign_in)
+            route(path + slash, endpoint, *methods, sign_in=self.door.sign_in, note=self.door.turned_away)
             for path, endpoint, methods in ways
             for slash in ("/", "")
         ]
@@ -132,6 +133,8 @@ class TaxiiServer:
                     raise MissingError("no such object", place=f"collection {collection.alias}")
                 page = Page([], more=False) if filters.nothing else pages.page(question, bodies=bodies)
             follow = cursor.write(filters, page.rows[-1].stamp) if page.more else ""
+            if page.rows:
+                self.door.diary.note(diary.READ, visitor.handle, path_of(request), rows=len(page.rows))
             return write(page, follow), taxii.added_headers(page)
 
         body, headers = await run_sync(read)

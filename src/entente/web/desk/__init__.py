@@ -1,10 +1,15 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
+from entente.web.desk.api import api, description
 from entente.web.desk.custody import life
+from entente.web.desk.desk import desk
+from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.entry import entry
 from entente.web.desk.exchange import exchange
 from entente.web.desk.extract import audit
-from entente.web.desk.me import me
+from entente.web.desk.me import me, passkey
+from entente.web.desk.papers import PAPERS
+from entente.web.desk.propose import imports, source
 from entente.web.desk.reconcile import reconcile
 from entente.web.desk.register import register
 from entente.web.desk.release import release
@@ -13,4 +18,11 @@ from entente.web.desk.undertaking import undertaking
 from entente.web.desk.undertakings import undertakings_
 from entente.web.desk.verify import verify
 
-SCREENS = (today, exchange, register, release, entry, life, verify, reconcile, audit, undertakings_, undertaking, me)
+SCREENS = (
+    today,
+    desk, imports, source, draft, draft_object,
+    exchange, reconcile, release, life,
+    register, entry, verify, audit,
+    undertakings_, undertaking,
+    me, passkey, api, description, *PAPERS,
+)  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from entente.node.tokens import make_token, revoke_token
 from entente.store.access_db import Token
-from entente.web.page import Block, Cell, Done, Facts, Field, Form, Page, Table, said
+from entente.web.page import Block, Cell, Done, Facts, Field, Form, Page, Table, Text, said
 from entente.web.screen import FieldError, Given, page
 from entente.web.visit import Visit
 
@@ -37,9 +37,27 @@ def me(visit: Visit) -> Page:
             Facts(said("Who I am here"), rows),
             Table(said("Signed in"), [said("Browser"), said("Since"), said("Last seen"), said("Session")], sessions),
             Form("end", said("Sign out elsewhere"), said("End all other sessions")),
+            *_passkeys(visit),
             *_tokens(visit, tokens),
         ],
     )
+
+
+def _passkeys(visit: Visit) -> list[Block]:
+    """The visitor's passkeys, and what can be done about them."""
+    own = visit.door.sign_in.passkeys.of(visit.visitor.handle)
+    rows = [(Cell(one.label), visit.time(one.made), visit.time(one.used)) for one in own]
+    columns = [said("Passkey"), said("Since"), said("Last used")]
+    fields = [Field("label", said("For which device")), Field("credential", said("Passkey"), "hidden")]
+    note = said("Your device signs you in. What you sign still takes your password, which opens your key.")
+    made: list[Block] = [
+        Table(said("My passkeys"), columns, rows, said("No device signs you in yet.")),
+        Form("passkey", said("A passkey on this device"), said("Make a passkey"), fields, note, proof=True),
+    ]
+    if own:
+        chosen = Field("passkey", said("Passkey"), "choice", choices=[(one.id.hex(), one.label) for one in own])
+        made.append(Form("forget", said("Forget a passkey"), said("Forget"), [chosen]))
+    return made
 
 
 def _tokens(visit: Visit, tokens: Sequence[Token]) -> list[Block]:
@@ -103,3 +121,34 @@ def _revoke(visit: Visit, given: Given) -> Done:
             raise FieldError("token", "this is no token of yours")
         revoke_token(sign_in.access, name)
     return Done("/me", said("The token works no more."))
+
+
+@me.act("passkey")
+def _passkey(visit: Visit, given: Given) -> Done:
+    if not given.get("credential"):
+        raise FieldError("label", "this browser made no passkey", remedy="It takes JavaScript, and a device that can.")
+    given.proof(visit)
+    site = visit.site
+    if site is None:
+        raise FieldError("label", "passkeys are bound to a name, not to a number", remedy="Open the desk as localhost.")
+    visit.door.sign_in.passkeys.add(visit.visitor.handle, given.need("label"), given.get("credential"), site)
+    return Done("/me", said("This device signs you in from now on."))
+
+
+@me.act("forget")
+def _forget(visit: Visit, given: Given) -> Done:
+    try:
+        name = bytes.fromhex(given.need("passkey"))
+    except ValueError:
+        raise FieldError("passkey", "this is no passkey of yours") from None
+    visit.door.sign_in.passkeys.drop(name, visit.visitor.handle)
+    return Done("/me", said("That device signs you in no more."))
+
+
+@page("/me/passkey", said("A passkey to be made"))
+def passkey(visit: Visit) -> Page:
+    """What the browser is asked to make a passkey by: asked for by the script of the page before."""
+    if visit.site is None:
+        raise visit.missing()
+    offer = visit.door.sign_in.passkeys.offer(visit.visitor.handle, visit.site)
+    return Page(said("A passkey to be made"), [Text(said("Asked of the browser"), [Cell(offer, "pre")])])

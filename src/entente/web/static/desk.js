@@ -89,6 +89,32 @@
     }
   });
 
+  // Passkeys: asked for by the server, made or used by the device, handed in with the form.
+  const able = Boolean(window.PublicKeyCredential && PublicKeyCredential.parseCreationOptionsFromJSON);
+  const by = one("by-passkey");
+  if (by && able && (location.hostname === "localhost" || location.protocol === "https:")) {
+    by.hidden = false;
+    by.addEventListener("submit", (event) => {
+      if (by.credential.value) return;
+      event.preventDefault();
+      fetch("/signin/passkey").then((answer) => answer.json())
+        .then((asked) => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked) }))
+        .then((found) => { by.credential.value = JSON.stringify(found); by.submit(); }, () => location.reload());
+    });
+  }
+  const making = document.querySelector('form input[name="act"][value="passkey"]');
+  if (making && able) {
+    const form = making.form;
+    form.addEventListener("submit", (event) => {
+      if (form.credential.value) return;
+      event.preventDefault();
+      fetch("/me/passkey").then((answer) => answer.text())
+        .then((text) => JSON.parse(new DOMParser().parseFromString(text, "text/html").querySelector("main pre").textContent))
+        .then((asked) => navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked) }))
+        .then((made) => { form.credential.value = JSON.stringify(made); form.submit(); }, () => form.submit());
+    });
+  }
+
   const idle = Number(document.body.dataset.idle || 0);
   if (idle && one("idle")) {
     let timer = 0;

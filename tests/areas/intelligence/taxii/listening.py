@@ -168,7 +168,7 @@ def give_password(node: Node, signer: SoftSigner, user: str) -> str:
 def new_pair(template: Template, folder: Path) -> Iterator[Pair]:
     """Two nodes, where opening a key is cheap: for fixtures that several tests share."""
     with pytest.MonkeyPatch.context() as cheap:
-        cheap.setattr(keys, "_SCRYPT_N", CHEAP)
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         pair = Pair(template, folder)
         yield pair
         pair.close()
