@@ -104,7 +104,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 -
     elif isinstance(value, list):
         yield name, ", ".join(map(str, value)) or "-"
     else:
-        yield name, str(value)
+        yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # The proof

@@ -210,8 +210,7 @@ def _listing(visit: Visit, rows: Sequence[Decision]) -> Listing:
             Column("what", said("What"), sort=True), Column("outcome", said("Outcome")),
             Column("rule", said("Rule"), sort=True), Column("article", said("Article"), sort=True),
             Column("by", said("By whom")), Column("area", said("Area")), Column("about", said("About"), "digest"),
-            Column("object", said("Object"), "digest"), Column("stands", said("Where it stands")),
-            Column("id", said("Id"), "code"),
+            Column("stands", said("Where it stands")), Column("id", said("Id"), "code"),
         ],
         sliced(kept),
         lambda row: _row(visit, row),
@@ -230,7 +229,7 @@ def _listing(visit: Visit, rows: Sequence[Decision]) -> Listing:
 def _row(visit: Visit, row: Decision) -> Row:
     """One decision; what it is about is named where the visitor may know of it."""
     named = bool(row.rid) and may_know(visit, row.rid)
-    about: Content = release_cell(row.rid, row.rid) if named else Cell("-")
+    about: Content = release_cell(row.rid) if named else ""
     stands: Content = said("node.db")
     if row.idx >= 0:
         stands = entry_cell(visit.node.party, row.idx)
@@ -239,7 +238,7 @@ def _row(visit: Visit, row: Decision) -> Row:
     cells: dict[str, Content] = {
         "at": visit.time(row.at), "result": _result(row.refused), "what": _what(row.what), "outcome": Cell(row.outcome),
         "rule": Cell(row.rule), "article": Cell(row.article), "by": Cell(", ".join(row.by)), "area": Cell(row.area),
-        "about": about, "object": Cell(row.object, "digest"), "stands": stands, "id": Cell(row.id, "code"),
+        "about": about, "stands": stands, "id": Cell(row.id, "code"),
     }  # fmt: skip
     href = f"/custody/{row.rid}" if named else ""
     return Row(row.id, cells, href, visit.portion(row.rank) if row.area else "")
