@@ -3,6 +3,7 @@
 import csv
 import html
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -24,7 +25,7 @@ STATED = {
 
 @pytest.fixture(scope="module")
 def secret(hands: Hands) -> str:
-    """A release of the fourth level, with an order and answers about it, beside one of the lowest and an undertaking."""
+    """A release of the fourth level with an order and answers, beside one of the lowest level and an undertaking."""
     pair, node = hands.pair, hands.site.node
     pair.release(node)
     (done,) = node.dispatch([pair.approved(node, level=node.law.law.party[node.party].levels[3])])
@@ -136,8 +137,8 @@ def test_an_entry_that_is_not_there_is_answered_like_any_nonsense(hands: Hands) 
     assert hands.get("iyer", asked[0]).status_code == 404
 
 
-def test_an_entry_that_changes_nothing_is_listed_with_the_reason(make_pair: object) -> None:
-    pair: Pair = make_pair()  # type: ignore[operator]  # the fixture of tests/conftest.py
+def test_an_entry_that_changes_nothing_is_listed_with_the_reason(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair()
     cheat = Cheat(pair, pair.b)
     idx = cheat.add(cheat.entry("order", {"act": "withdraw", "nonce": "00" * 16, "rid": "ab" * 32}))
     cheat.publish()

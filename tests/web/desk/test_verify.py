@@ -1,7 +1,5 @@
 """Verify on the desk: what `entente verify` finds, said with how far and when, and kept until the next time."""
 
-from pathlib import Path
-
 from entente.node.verify import verify_folders
 from entente.web.desk.verify import verifier
 from web.desk.hands import Hands, words
@@ -29,7 +27,7 @@ def test_nothing_is_claimed_before_and_everything_is_told_after(hands: Hands) ->
 
 def test_a_file_that_was_altered_is_found_and_named_until_it_is_as_it_was(hands: Hands) -> None:
     node = hands.site.node
-    path: Path = next((node.folder / "served" / "own" / "tile" / "entries").rglob("*/*"))
+    path = next((node.folder / "served" / "own" / "tile" / "entries").rglob("*/*"))
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     try:

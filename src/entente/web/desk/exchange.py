@@ -280,7 +280,7 @@ def _row(visit: Visit, row: Listed) -> Row:
     cells: dict[str, Content] = {
         "release": Cell(f"{row.party} {fact.number}"), "at": visit.time(fact.at), "state": word(WORDS, row.state),
         "area": Cell(fact.area), "article": Cell(fact.article), "format": Cell(fact.format), "records": fact.records,
-        "answer": word(OUTCOMES, row.answer) if row.answer else said("none yet"), "received": visit.time(row.received),
-        "rid": Cell(fact.rid, "digest"),
+        "answer": word(OUTCOMES, row.answer) if row.answer else said("none yet"),
+        "received": visit.time(row.received) if row.received else "", "rid": Cell(fact.rid, "digest"),
     }  # fmt: skip
     return Row(fact.rid, cells, f"/release/{fact.rid}", visit.mark(row.marking, row.party))
