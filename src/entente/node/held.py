@@ -13,6 +13,7 @@ from entente.treaty.area import Area
 from entente.treaty.record import LONG, Data, Long, Record
 
 PACK = "pack/"  # how the key of an import is named in keys.db
+QUARANTINE = "quarantine"  # the kind of journal line that tells what of an import was set aside
 
 
 def unseal_blob(blobs: Blobs, root: str, dek: bytes) -> Iterator[bytes]:
@@ -35,7 +36,7 @@ def read_source(node: Ledger, area: Area, source: SourceRow) -> list[Record]:
     if size <= LONG:
         data = b"".join(unseal_blob(node.blobs, source.blob, dek))
     bad = {
-        read_own(line, dict[str, str])["sha256"] for line in node.db.journal_of("quarantine", source.id)
+        read_own(line, dict[str, str])["sha256"] for line in node.db.journal_of(QUARANTINE, source.id)
     }  # the child may have refused what `split` lets pass
     return [record for record in area.split(source.format, data, place=source.id)[0] if record.sha256 not in bad]
 

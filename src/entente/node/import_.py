@@ -9,7 +9,7 @@ import msgspec
 
 from entente.crossing.seal import seal
 from entente.errors import FormatError, UsageError
-from entente.node.held import PACK
+from entente.node.held import PACK, QUARANTINE
 from entente.node.ledger import Ledger
 from entente.node.shelves import APART, OWN, bring_back, import_holding, ranker, shelf
 from entente.store.node_db import SourceRow
@@ -98,14 +98,34 @@ def import_file(
     row = SourceRow(source, node.now(), area.name, form, blob.root, blob.size, len(records), len(rejected), map_id)
     with node.db.transaction():
         node.db.put_source(row)
-        for bad in rejected:  # a reason may quote content: it is told, not kept
-            node.db.journal(row.at, "quarantine", source, canonical({"sha256": bad.sha256}))
+        for bad in rejected:
+            node.db.journal(row.at, QUARANTINE, source, canonical(_line(area, bad, place)))
         if found.apart:
             node.db.journal(row.at, APART, source, canonical(found.apart))
         for parent in sorted({rid for record in records for rid in record.parents}):
             node.db.journal(row.at, DERIVED, parent, canonical({"source": source}))
         along(done)
     return done
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """An object of an import that was set aside: its digest, which one it was, and why, as far as that is kept."""
+
+    sha256: str
+    place: str = ""
+    reason: str = ""
+
+
+def _line(area: Area, bad: Rejected, file: str) -> dict[str, str]:
+    """What the journal keeps of a rejected object: its reason only if the area's quote no content, no file's name."""
+    if area.quotes:
+        return {"sha256": bad.sha256}
+    return {"place": bad.place if bad.place != file else "", "reason": bad.reason, "sha256": bad.sha256}
+
+
+def set_aside(node: Ledger, source: str) -> list[SetAside]:
+    """What of an import was set aside, in the order of its file."""
+    return [read_own(line, SetAside) for line in node.db.journal_of(QUARANTINE, source)]
 
 
 class _Standing:

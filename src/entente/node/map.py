@@ -1,5 +1,7 @@
 """Marking maps: a person maps foreign markings and third-party originators to the agreement's terms, once, signed."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from entente.account.acts import act_message
@@ -54,12 +56,16 @@ def sign_map(node: Ledger, found: MarkingMap, persons: list[tuple[str, Signer]])
     return name
 
 
-def latest_map(node: Ledger, area: str) -> str:
-    """The id of the marking map of an area that was signed last under the agreement in force; "" if there is none."""
-    for name, _ in reversed(node.db.journal_lines("map")):
+def maps_of(node: Ledger, *areas: str) -> Iterator[tuple[str, MarkingMap]]:
+    """(id, map) of each marking map of these areas under the agreement in force, the one signed last first."""
+    for name in dict.fromkeys(name for name, _ in reversed(node.db.journal_lines("map"))):
         found = node.db.get_map(name)
         if found is not None:
             one = read_own(found[0], MarkingMap)
-            if one.area == area and one.agreement == node.law.hash:
-                return name
-    return ""
+            if one.area in areas and one.agreement == node.law.hash:
+                yield name, one
+
+
+def latest_map(node: Ledger, area: str) -> str:
+    """The id of the marking map of an area that was signed last under the agreement in force; "" if there is none."""
+    return next((name for name, _ in maps_of(node, area)), "")

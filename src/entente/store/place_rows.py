@@ -5,6 +5,7 @@ from functools import cache
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from entente.store import tables as t
+from entente.store.find_rows import like
 from entente.store.sqlite import Database
 from entente.store.thing_rows import Resting
 
@@ -58,6 +59,5 @@ class PlaceRows(Database):
 
 
 def _values(place: str, rank: int, kind: str, words: str) -> dict[str, object]:
-    like = "%" + "".join(f"\\{char}" if char in "\\%_" else char for char in words) + "%"
     found: dict[str, object] = {"b_place": place, "b_rank": rank}
-    return found | ({"b_type": kind} if kind else {}) | ({"b_like": like} if words else {})
+    return found | ({"b_type": kind} if kind else {}) | ({"b_like": like(words)} if words else {})

@@ -8,8 +8,9 @@ from sqlalchemy import Text, bindparam, cast, delete, insert, select, update
 
 from entente.account.state import Pair
 from entente.store import tables as t
+from entente.store.find_rows import FindRows, like
 from entente.store.place_rows import PlaceRows
-from entente.store.shelf_rows import BUILT, ShelfRows, Version
+from entente.store.shelf_rows import BUILT, Version
 from entente.store.sqlite import version_of
 from entente.store.thing_rows import ThingRows
 from entente.strict import encode, read_own
@@ -100,7 +101,7 @@ class Thing(msgspec.Struct, frozen=True):
         return self.id, self.type, self.title
 
 
-class ViewDb(ShelfRows, ThingRows, PlaceRows):
+class ViewDb(FindRows, ThingRows, PlaceRows):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:
@@ -216,8 +217,7 @@ class ViewDb(ShelfRows, ThingRows, PlaceRows):
 
         Case counts for letters beyond ASCII.
         """
-        like = "%" + "".join(f"\\{char}" if char in "\\%_" else char for char in words) + "%"
-        return [(str(row[0]), Thing(*row[1:])) for row in self.all(_search, b_like=like, b_most=most)]
+        return [(str(row[0]), Thing(*row[1:])) for row in self.all(_search, b_like=like(words), b_most=most)]
 
     def places_of(self, sha256: str) -> list[str]:
         """The imports and releases in which these very bytes are."""

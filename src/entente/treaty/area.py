@@ -40,7 +40,9 @@ class Area(msgspec.Struct, frozen=True):
     formats in which `read` looks into foreign files (to sniff them, for text): their imports too are read in a child.
     `order(version)` is the text by which versions of one id are ordered and told apart, from what a record calls its
     version. `redact(data, refs)`, for areas that have a view `granular`, gives the object without what granular
-    markings with these refs select, or None if no valid object would be left.
+    markings with these refs select, or None if no valid object would be left. `quotes` is false where the reasons that
+    the area gives for refusing an object, and the places it names, hold nothing of the object's content: only then are
+    they kept.
     """
 
     name: str
@@ -53,3 +55,4 @@ class Area(msgspec.Struct, frozen=True):
     opens: tuple[str, ...] = ()
     order: Callable[[str], str] = str
     redact: Callable[[Data, frozenset[str]], Redacted | None] | None = None
+    quotes: bool = True

@@ -27,4 +27,5 @@ AREA = Area(
     view=record.view,
     mention_pattern=no_mentions,
     opens=(DOCUMENT,),
+    quotes=False,
 )

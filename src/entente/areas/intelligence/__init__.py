@@ -18,4 +18,5 @@ AREA = Area(
     view=redact.view,
     mention_pattern=redact.mention_pattern,
     redact=redact.redact,
+    quotes=False,
 )

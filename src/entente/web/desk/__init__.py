@@ -7,12 +7,17 @@ from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.entry import entry
 from entente.web.desk.exchange import exchange
 from entente.web.desk.extract import audit
+from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me, passkey
 from entente.web.desk.papers import PAPERS
 from entente.web.desk.propose import imports, source
+from entente.web.desk.quarantine import quarantine
 from entente.web.desk.reconcile import reconcile
 from entente.web.desk.register import register
 from entente.web.desk.release import release
+from entente.web.desk.search import search
+from entente.web.desk.take_in import take_in
+from entente.web.desk.thing import thing, thing_bytes
 from entente.web.desk.today import today
 from entente.web.desk.undertaking import undertaking
 from entente.web.desk.undertakings import undertakings_
@@ -21,8 +26,9 @@ from entente.web.desk.verify import verify
 SCREENS = (
     today,
     desk, imports, source, draft, draft_object,
-    exchange, reconcile, release, life,
-    register, entry, verify, audit,
+    inbox, quarantine, take_in, search, thing, thing_bytes,
+    exchange, release, reconcile,
+    register, entry, life, verify, audit,
     undertakings_, undertaking,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip
