@@ -7,6 +7,7 @@ from entente.web.desk.desk import desk
 from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.entry import entry
 from entente.web.desk.exchange import exchange
+from entente.web.desk.extract import audit
 from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me, passkey
 from entente.web.desk.order import order
@@ -29,7 +30,7 @@ SCREENS = (
     desk, imports, source, draft, draft_object, listed, one_act, order,
     inbox, quarantine, take_in, search, thing, thing_bytes,
     exchange, release, reconcile,
-    register, entry, life, verify,
+    register, entry, life, verify, audit,
     undertakings_, undertaking,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip
