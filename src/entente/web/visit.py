@@ -110,7 +110,7 @@ class Visit:
 
     def time(self, text: str) -> Cell:
         """A time, as both capitals read it; a dash if there is none."""
-        return Cell(text, "time") if text else Cell("-")
+        return Cell(text, "time") if text else Cell(Said("-"))
 
     def age(self, text: str) -> str:
         """How long ago that was."""

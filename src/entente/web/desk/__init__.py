@@ -6,6 +6,7 @@ from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me, passkey
 from entente.web.desk.papers import PAPERS
 from entente.web.desk.quarantine import quarantine
+from entente.web.desk.requests import ask, request, requests
 from entente.web.desk.search import search
 from entente.web.desk.take_in import take_in
 from entente.web.desk.thing import thing, thing_bytes
@@ -15,5 +16,6 @@ SCREENS = (
     today,
     draft, draft_object,
     inbox, quarantine, take_in, search, thing, thing_bytes,
+    requests, request, ask,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip
