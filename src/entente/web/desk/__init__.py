@@ -1,6 +1,7 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
 from entente.web.desk.api import api, description
+from entente.web.desk.documents import DOCUMENTS
 from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.inbox import inbox
 from entente.web.desk.me import me, passkey
@@ -16,6 +17,6 @@ SCREENS = (
     today,
     draft, draft_object,
     inbox, quarantine, take_in, search, thing, thing_bytes,
-    requests, request, ask,
+    requests, request, ask, *DOCUMENTS,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip
