@@ -17,7 +17,11 @@ def rank_in(walk: Walk, words: str) -> int:
     """The rank of the level that a banner or a portion mark names; -1 if it names none."""
     node = walk.site.node
     levels = node.law.law.party[node.party].levels
-    found = [rank for rank, level in enumerate(levels) if words.split(" // ")[0].split(" / ")[0] == level]
+    found = [
+        rank
+        for rank, level in enumerate(levels)
+        if words.split(" // ", maxsplit=1)[0].split(" / ", maxsplit=1)[0] == level
+    ]
     assert found or words in ("", NONE, "none"), words
     return found[0] if found else -1
 
@@ -83,7 +87,9 @@ def test_both_parties_words_stand_on_what_is_marked(walk: Walk) -> None:
     node = walk.site.node
     law = node.law.law
     pairs = {0: 0, 2: 2, 3: 3}
-    banners = {Parsed(one.text).banners[0] for one in walk.told(TOP).values() if "text/html" in one.headers["content-type"]}
+    banners = {
+        Parsed(one.text).banners[0] for one in walk.told(TOP).values() if "text/html" in one.headers["content-type"]
+    }
     for ours, theirs in pairs.items():
         words = f"{law.party[node.party].levels[ours]} / {law.party[node.partner].levels[theirs]}"
         assert any(one.split(" // ")[0] == words for one in banners) or ours == 0, banners

@@ -11,7 +11,14 @@ from entente.web.render import HEADERS
 from lab.pages import Parsed
 from lab.walk import TOP, WHO, Walk
 
-ODD = ("/none", "/static/none", "/release/%0d%0aX-Evil:%201", "/release/%00", "/release/" + "x" * 4000, "//evil.example/")
+ODD = (
+    "/none",
+    "/static/none",
+    "/release/%0d%0aX-Evil:%201",
+    "/release/%00",
+    "/release/" + "x" * 4000,
+    "//evil.example/",
+)
 
 
 def guarded(answer: httpx2.Response) -> None:
@@ -105,7 +112,17 @@ def test_this_machines_own_names_are(walk: Walk, host: str) -> None:
     assert walk.site.client.get("/me", headers=headers).status_code == 200
 
 
-QUERIES = (b"%ff", b"\xff\xfe", b"lang=%00", b"size=-1&from=-1", b"from=1e9", b"from=\xd9\xa1", b"%", b"&&&=&", b"sort=%0d")
+QUERIES = (
+    b"%ff",
+    b"\xff\xfe",
+    b"lang=%00",
+    b"size=-1&from=-1",
+    b"from=1e9",
+    b"from=\xd9\xa1",
+    b"%",
+    b"&&&=&",
+    b"sort=%0d",
+)
 
 
 @pytest.mark.parametrize("query", QUERIES)

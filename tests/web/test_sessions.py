@@ -71,7 +71,9 @@ def test_behind_a_proxy_with_tls_every_cookie_is_secure(site: Site) -> None:
     client = TestClient(web(door), base_url="http://desk.example", follow_redirects=False)
     certified(site.pair, site.node, "bano", 1)
     put_password(site.pair, site.node, "bano")
-    answer = client.post("/signin", data={"user": "bano", "password": PASSWORD}, headers={"Origin": "https://desk.example"})
+    answer = client.post(
+        "/signin", data={"user": "bano", "password": PASSWORD}, headers={"Origin": "https://desk.example"}
+    )
     assert answer.status_code == 303
     assert "secure" in answer.headers["set-cookie"].lower()
     door.close()
@@ -100,7 +102,20 @@ def test_only_the_digest_is_kept(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [b"", b"x", b"\x00", b"\xff\xfe", b'"', b"a" * 9000, b"%00", "é".encode(), b"a;b", b"0" * 43, b"../../x", b"' OR 1=1 --"],
+    [
+        b"",
+        b"x",
+        b"\x00",
+        b"\xff\xfe",
+        b'"',
+        b"a" * 9000,
+        b"%00",
+        "é".encode(),
+        b"a;b",
+        b"0" * 43,
+        b"../../x",
+        b"' OR 1=1 --",
+    ],
 )
 def test_odd_cookies_are_nobodys(site: Site, odd: bytes) -> None:
     name = site.door.sign_in.cookie.encode()

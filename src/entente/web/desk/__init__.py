@@ -4,6 +4,7 @@ from entente.web.desk.act import listed, one_act
 from entente.web.desk.api import api, description
 from entente.web.desk.custody import life
 from entente.web.desk.desk import desk
+from entente.web.desk.documents import DOCUMENTS
 from entente.web.desk.draft import draft, draft_object
 from entente.web.desk.entry import entry
 from entente.web.desk.exchange import exchange
@@ -17,6 +18,7 @@ from entente.web.desk.quarantine import quarantine
 from entente.web.desk.reconcile import reconcile
 from entente.web.desk.register import register
 from entente.web.desk.release import release
+from entente.web.desk.requests import ask, request, requests
 from entente.web.desk.search import search
 from entente.web.desk.take_in import take_in
 from entente.web.desk.thing import thing, thing_bytes
@@ -29,6 +31,7 @@ SCREENS = (
     today,
     desk, imports, source, draft, draft_object, listed, one_act, order,
     inbox, quarantine, take_in, search, thing, thing_bytes,
+    requests, request, ask, *DOCUMENTS,
     exchange, release, reconcile,
     register, entry, life, verify, audit,
     undertakings_, undertaking,
