@@ -303,8 +303,8 @@ def _take(visit: Visit, given: Given) -> Done:
     map_id = chosen_map(visit, given, *areas)
     done = visit.node.document(data, stated, label=given.get("label"), parents=parents, place=name, map_id=map_id)
     if done.quarantined:
-        words = said("Set aside, it cannot be proposed: {why}", tone="bad", why=done.quarantined[0].reason)
-        return Done(f"/import/{done.source}", words)
+        refused = said("Set aside, it cannot be proposed: {why}", tone="bad", why=done.quarantined[0].reason)
+        return Done(f"/import/{done.source}", refused)
     return Done(f"/import/{done.source}", said("Taken in. It can be proposed."))
 
 
