@@ -95,16 +95,30 @@ def test_a_document_of_the_partners_leaves_as_a_numbered_copy_alone(held: Held) 
 
 def test_a_document_is_taken_in_with_its_cover(held: Held) -> None:
     seat = Seat(held.site, "doc0")
-    fields: dict[str, str | list[str]] = {"title-en": "A new one", "title-ko": "새 문서", "language": "en", "kind": "report", "map": held.map,
-              "author": "The harbour office", "date": "2026-05-30", "parents": [held.theirs]}  # fmt: skip
+    fields: dict[str, str | list[str]] = {
+        "title-en": "A new one",
+        "title-ko": "새 문서",
+        "language": "en",
+        "kind": "report",
+        "map": held.map,
+        "author": "The harbour office",
+        "date": "2026-05-30",
+        "parents": [held.theirs],
+    }
     files = {"file": ("new.txt", b"words\n", "text/plain")}
     where = seat.do("/documents/new", "take", files=files, **fields)
     source = held.site.node.db.source(where.rpartition("/")[2])
     assert source is not None
     (thing,) = held.site.node.view.things(source.id)
     assert (thing.title, thing.type) == ("A new one", "report")
-    wrongs: tuple[dict[str, str | list[str]], ...] = ({"kind": "x"}, {"language": "x"}, {"date": "30 May"}, {"parents": ["0" * 64]}, {"map": "x"},
-                  {"title-en": "", "title-ko": ""})  # fmt: skip
+    wrongs: tuple[dict[str, str | list[str]], ...] = (
+        {"kind": "x"},
+        {"language": "x"},
+        {"date": "30 May"},
+        {"parents": ["0" * 64]},
+        {"map": "x"},
+        {"title-en": "", "title-ko": ""},
+    )
     for wrong in wrongs:
         before = len(held.site.node.db.sources())
         answer = seat.hand_in("/documents/new", "take", files=files, **{**fields, **wrong})

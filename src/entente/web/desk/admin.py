@@ -35,7 +35,7 @@ def admin(visit: Visit) -> Page:
         _sessions(visit),
         _tokens(visit),
         *_forms(visit),
-        _backups(visit),
+        _backups(),
     ]
     return Page(said("Administration"), blocks, _lead(visit, state))
 
@@ -214,7 +214,7 @@ def _revoke(visit: Visit, given: Given) -> Done:
     return Done("/admin", said("The token works no more."))
 
 
-def _backups(visit: Visit) -> Table:
+def _backups() -> Table:
     """What a backup must hold, and what it must not."""
     kept: list[tuple[str, Said]] = [
         ("node.db", said("back it up: the registers and all that was decided; by SQLite's own copy, never as a file")),
