@@ -7,16 +7,21 @@ all of them once (test G-07).
 import itertools
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stix_objects import bundle_of
 
 from entente.errors import EntenteError, RefusedError, UsageError
 from entente.node.custody import Custody, custody
 from entente.node.order import Remark
+from entente.node.propose import Wish
+from entente.treaty.cover import Stated
+from entente.treaty.marking import MarkingMap
 from lab.acts import derived, entered, give_back, ordered
 from lab.lives import ACTS, befall
-from lab.pair import Pair, sighted
+from lab.pair import AREA, UNTIL, Pair, sighted
 
 WORD = "canary"
 
@@ -150,6 +155,21 @@ def test_a_draft_tells_who_was_turned_away_and_who_took_an_approval_back(pair: P
     assert [one.what for one in found.open] == ["approve it"]
 
 
+def test_a_release_under_a_standing_approval_names_it(pair: Pair) -> None:
+    node = pair.a
+    low = pair.marking(node)
+    covers = {"area": AREA, "format": "stix-2.1", "view": "full", "ceiling": low.level, "purpose": low.purpose}
+    body = {"class": covers, "per_day": {"bytes": 10**6, "count": 3}, "until": UNTIL}
+    act = entered(pair, node, "standing", body)
+    map_id = node.sign_map(MarkingMap(node.law.hash, AREA, (), low), [pair.of(node, "iyer")])
+    source = node.import_file(AREA, bundle_of(*sighted()), place="own.json", map_id=map_id).source
+    made = node.propose(source, Wish(f"{node.party}/rao", standing=act.id))
+    assert [one.what for one in custody(node, made.rid).open] == ["dispatch it"]
+    node.dispatch([made.rid])
+    (under,) = [step for step in custody(node, made.rid).steps if step.what == "under a standing approval"]
+    assert under.detail == act.id[:16]
+
+
 def test_an_import_leads_to_what_was_drawn_from_it_also_when_it_is_gone(pair: Pair) -> None:
     rid = released(pair)
     source = custody(pair.a, rid).source
@@ -161,6 +181,24 @@ def test_an_import_leads_to_what_was_drawn_from_it_also_when_it_is_gone(pair: Pa
     assert (gone.state, gone.held.nothing, gone.totals["destroyed"]) == ("destroyed", True, 1)
     assert whats(gone) == ["drafted from it", "destroyed here"]
     assert pair.a.db.source(source) is None
+
+
+def test_what_was_taken_in_or_drafted_from_a_release_stands_in_its_life_before_it_leaves(either: Pair) -> None:
+    rid, node = released(either), either.b
+    law = node.law.law
+    purpose = (law.areas["documents"].purposes or ("",))[0]
+    high = list(law.rows[node.party])[-1]
+    mark = msgspec.structs.replace(either.marking(node, high), purpose=purpose)
+    map_id = node.sign_map(MarkingMap(node.law.hash, "documents", (), mark), [either.of(node, "iyer")])
+    stated = Stated({"en": "x"}, "en", "translation")
+    source = node.document(b"words", stated, label="", parents=(rid,), place="x", map_id=map_id).source
+    back = node.propose(rid, Wish(f"{node.party}/rao"))
+    found = {step.what: step for step in custody(node, rid).steps if step.rid}
+    assert {what: step.rid for what, step in found.items()} == {"imported from it": source, "drafted from it": back.rid}
+    assert (found["imported from it"].area, found["drafted from it"].area) == ("documents", back.core.area)
+    assert found["imported from it"].rank == law.ranks[node.party][high]
+    (drafted,) = [step for step in custody(node, back.rid).steps if step.what.startswith("drafted")]
+    assert (drafted.what, drafted.rid) == ("drafted from a release received", rid)
 
 
 def test_losses_and_new_markings_stand_in_the_life_of_what_they_are_about(pair: Pair) -> None:

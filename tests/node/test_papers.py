@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,9 @@ from entente.node.propose import Wish
 from entente.node.show import find
 from entente.strict import canonical, parse
 from entente.treaty.agreement import DECIDE_RULES, parse_agreement
-from entente.treaty.marking import MarkingMap
+from entente.treaty.marking import Marking, MarkingMap
 from lab.acts import SIGNERS, derived, entered, give_back, ordered, prepared
+from lab.cheat import Cheat
 from lab.pair import AREA, SAMPLES, UNTIL, Pair, sighted, unchanged
 from lab.pair import revoke as revoked
 
@@ -268,6 +270,37 @@ def test_a_paper_is_checked_by_the_versions_that_its_entries_name(either: Pair) 
             assert papers.check(data, [text])
             assert papers.check(data, [either.template.toml])
         assert papers.read(papers.decision(node, last)).agreement == parse_agreement(text).hash
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("area", {"core": {"article": "no such article"}}),
+        ("parties", {"core": {"exercise": msgspec.UNSET}}),
+        ("level", {"core": {"marking": Marking((), "COSMIC", "IND", "cyber defence", ("IND", "KOR"))}}),
+        ("ancestors", {"core": {"ancestors": ("ab" * 32,)}}),
+        ("standing", {"core": {"standing": "ab" * 32}, "approvers": []}),
+        ("kem", {"sealed": {"kem_key": "ab" * 32}}),
+        ("approval_count", {"approvers": [("nair", "release"), ("nair.two", "security")]}),
+        ("in_force", {"core": {"agreement": "ab" * 32}}),
+    ],
+)
+def test_what_was_not_permitted_has_a_paper_that_says_by_which_rule(
+    pair: Pair, rule: str, wrong: dict[str, Any]
+) -> None:
+    """A partner may enter what decide() refuses; the refusal is proven as well as a permission."""
+    cheat = Cheat(pair, pair.a)
+    if "marking" in wrong.get("core", {}):
+        wrong = {**wrong, "markings": [wrong["core"]["marking"]]}
+    forged = cheat.release(**wrong)
+    for _ in range(2):
+        pair.b.pull(cheat.publish())
+        pair.b.answer()
+    data = papers.decision(pair.b, forged.rid)
+    assert faults(pair, data) == []
+    paper = papers.read(data)
+    assert rule in {finding.rule for finding in paper.findings if not finding.ok}
+    assert (paper.state, '"outcome":"not_permitted"' in data.decode().replace("\\", "")) == ("disputed", True)
 
 
 # What a lying party can sign

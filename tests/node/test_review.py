@@ -20,6 +20,7 @@ from entente.node.holdings import held_by_partner
 from entente.node.node import Node
 from entente.node.propose import Proposal, Wish
 from entente.node.review import Review, mentioning, prepare, review
+from entente.treaty.cover import Stated
 from entente.treaty.marking import MapRow, MarkingMap
 from lab.acts import ordered
 from lab.pair import AREA, Pair, sighted
@@ -254,3 +255,20 @@ def test_a_record_that_rises_is_for_fewer_readers(pair: Pair) -> None:
     ranks = {level: place for place, level in enumerate(levels)}
     assert sorted({one.rank for one in page.objects}) in ([0, ranks[top]], [0])
     assert page.rank == ranks[page.marking.level]
+
+
+def test_a_long_object_is_named_and_proved_but_not_shown(pair: Pair) -> None:
+    """Documents are opened by a child process alone, so nothing of what stays is read here either."""
+    node = pair.a
+    mark = msgspec.structs.replace(pair.marking(node), purpose=(node.law.law.areas["documents"].purposes or ("",))[0])
+    map_id = node.sign_map(MarkingMap(node.law.hash, "documents", (), mark), [pair.of(node, "iyer")])
+    for size in (5, 2 << 20):
+        stated = Stated({"en": "Chart"}, "zxx", "data")
+        done = node.document(b"\x00\x01" * (size // 2), stated, label="", parents=(), place="x", map_id=map_id)
+        made = node.propose(done.source, Wish(f"{node.party}/rao"))
+        page = review(node, AREAS, made.rid)
+        (one,) = page.objects
+        assert (one.title, one.crosses, page.area) == ("Chart", True, "documents")
+        assert one.size > size - 2
+        assert bool(one.outgoing) == bool(one.source) == (size < 1 << 20)
+        assert not one.changed

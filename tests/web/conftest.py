@@ -7,6 +7,7 @@ import pytest
 from entente import keys
 from lab.pair import Pair, Template
 from lab.site import Site
+from lab.walk import Walk, fill
 
 CHEAP = 2**5
 
@@ -27,3 +28,15 @@ def site(pair: Pair) -> Iterator[Site]:
     made = Site(pair, pair.codes[0])
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def walk(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """All that is served of a site with something of every level; whoever uses it changes nothing."""
+    with pytest.MonkeyPatch.context() as cheap:
+        cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
+        pair = Pair(templates("india-korea"), tmp_path_factory.mktemp("walk"))
+        made = Site(pair, pair.codes[0])
+        yield Walk(fill(made))
+        made.close()
+        pair.close()

@@ -162,7 +162,7 @@ def test_another_devices_signature_signs_nobody_in(site: Site, device: Device) -
 @pytest.mark.parametrize("text", ["", "{}", "null", "[]", '{"response":{"clientDataJSON":"e30"}}', "\0", "x" * 5000])
 def test_what_is_no_answer_is_turned_away(site: Site, text: str) -> None:
     client, _ = asked(site)
-    assert enter(client, text).status_code == 401
+    assert enter(client, text).status_code == (400 if text == "\0" else 401)
 
 
 def test_a_passkey_is_added_by_the_password_and_for_oneself_only(site: Site, browser: TestClient) -> None:

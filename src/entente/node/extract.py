@@ -22,11 +22,13 @@ from entente.node.history import entry_at
 from entente.node.ledger import Ledger
 from entente.node.shelves import rank_of
 from entente.store.journal_rows import Line
-from entente.strict import parse, parse_as, parse_time, read_own
-from entente.treaty.approval import Core
+from entente.store.thing_rows import Resting
+from entente.strict import parse, parse_time, read_own
+from entente.treaty.marking import Marking
 from entente.treaty.request import Finding
 
 LONGEST_SEED = 200
+MANY = 500
 AWAY = {"author": ("gate", "author"), "refused": ("decide", "approval_valid")}
 
 
@@ -147,6 +149,12 @@ class _About(msgspec.Struct, frozen=True):
     source: str
 
 
+class _Core(msgspec.Struct):
+    area: str
+    article: str
+    marking: Marking
+
+
 class _Refused(msgspec.Struct):
     sha256: str
     rule: str
@@ -168,7 +176,7 @@ class _Rows:
     def __init__(self, node: Ledger, since: str, until: str) -> None:
         self.node, self.since, self.until = node, since, until
         self.top = len(node.law.law.ranks[node.party]) - 1
-        self._known: tuple[str, _About] | None = None  # lines about one draft stand together
+        self._known: dict[str, _About] = {}
 
     def _within(self, at: str) -> bool:
         return self.since <= at < self.until
@@ -212,14 +220,14 @@ class _Rows:
 
     def _about(self, key: str) -> _About:
         """The draft or import that a line is about; of what is gone, for the highest clearance alone."""
-        if self._known is None or self._known[0] != key:
-            self._known = key, self._find(key)
-        return self._known[1]
+        if key not in self._known:
+            self._known[key] = self._find(key)
+        return self._known[key]
 
     def _find(self, key: str) -> _About:
         draft, source = self.node.db.draft(key), self.node.db.source(key)
         if draft is not None:
-            core = parse_as(draft.core, Core, place="draft")
+            core = read_own(draft.core, _Core)
             rank = rank_of(self.node.law.law, self.node.party, core.marking, self.node.party)
             return _About(core.area, core.article, rank, draft.source)
         return _About(source.area if source is not None else "", "", self.top, key)
@@ -227,7 +235,7 @@ class _Rows:
     def _objects(self, line: Line) -> Iterator[Row]:
         about = self._about(line.key)
         digests = read_own(line.data, list[_Refused])
-        found = self.node.view.with_digests(about.source, {one.sha256 for one in digests})
+        found = self._resting(about.source, {one.sha256 for one in digests})
         for one in digests:
             row = found.get(one.sha256)
             yield Row(
@@ -235,6 +243,13 @@ class _Rows:
                 outcome="stays at home", area=about.area, rank=row.rank if row is not None else self.top,
                 rule=one.rule, article=one.article, rid=line.key, object=one.sha256, seq=line.seq,
             )  # fmt: skip
+
+    def _resting(self, place: str, digests: set[str]) -> dict[str, Resting]:
+        """The rows of an import with these digests: by index while they are few, else in one walk."""
+        if len(digests) > MANY:
+            return self.node.view.with_digests(place, digests)
+        rows = {digest: self.node.view.with_digest(place, digest) for digest in digests}
+        return {digest: row for digest, row in rows.items() if row is not None}
 
     def _decision(self, line: Line, what: str, findings: Sequence[Finding]) -> Iterator[Row]:
         """One row if it permits, else one for each rule that refuses."""

@@ -13,14 +13,17 @@ from entente.account.acts import Answer, Release, parse_body
 from entente.account.cascade import derivatives
 from entente.account.state import AnswerFact, ReleaseFact, Side
 from entente.node.copies import COPY, Copy
+from entente.node.import_ import DERIVED
 from entente.node.ledger import Ledger
 from entente.node.refuse import REFUSAL
+from entente.node.shelves import rank_of
 from entente.node.slots import QUEUED
 from entente.register.entry import Entry, parse_entry
 from entente.register.note import parse as parse_note
 from entente.store.journal_rows import Line
 from entente.store.node_db import DraftRow, SourceRow
 from entente.strict import read_own, time_text
+from entente.treaty.marking import Marking
 from entente.treaty.request import Finding
 
 TIME_BYTES = 8
@@ -30,7 +33,8 @@ class Step(msgspec.Struct, frozen=True):
     """One thing that happened: when, by whom, and where it stands.
 
     `by` are persons' handles or a party; `party` and `idx` name an entry, `seq` a line of the home journal (0: none).
-    `at` is empty where nobody stated a time. `rid` is another release or draft that the step leads to.
+    `rid` is another import, draft or release that the step leads to; `area` and `rank` (the least clearance, in this
+    party's scale) say who may know of that one.
     """
 
     at: str
@@ -41,6 +45,8 @@ class Step(msgspec.Struct, frozen=True):
     idx: int = -1
     seq: int = 0
     rid: str = ""
+    area: str = ""
+    rank: int = 0
 
 
 Placed = tuple[str, int, int, Step]  # at, phase within one minute, number within the phase
@@ -76,13 +82,40 @@ def of_import(node: Ledger, source: SourceRow) -> Iterator[Placed]:
 def drawn_from(node: Ledger, place: str) -> Iterator[Placed]:
     """Drafts that were drawn from an import or a release received."""
     for draft in node.db.drafts_of(place):
-        step = Step(draft.at, (draft.author,), "drafted from it", draft.state, rid=draft.rid)
+        core = read_own(draft.core, _Marked)
+        step = Step(
+            draft.at, (draft.author,), "drafted from it", draft.state, rid=draft.rid, area=core.area,
+            rank=rank_of(node.law.law, node.party, core.marking, node.party),
+        )  # fmt: skip
         yield draft.at, 1, 0, step
+
+
+def taken_in(node: Ledger, rid: str) -> Iterator[Placed]:
+    """Imports here that derive from a release of the partner's, and drafts that would bring it back."""
+    for line in node.db.lines_of(DERIVED, rid):
+        source = node.db.source(read_own(line.data, dict[str, str])["source"])
+        if source is not None:
+            told = Step(
+                line.at, (node.party,), "imported from it", seq=line.seq, rid=source.id, area=source.area,
+                rank=node.view.highest(source.id),
+            )  # fmt: skip
+            yield line.at, 7, line.seq, told
+    yield from (one for one in drawn_from(node, rid) if one[3].detail != "dispatched")
+
+
+class _Marked(msgspec.Struct):
+    area: str
+    marking: Marking
 
 
 def of_draft(node: Ledger, draft: DraftRow) -> Iterator[Placed]:
     """Drafted, decided, approved, queued; each approval with the role if it still stands."""
-    yield draft.at, 1, 0, Step(draft.at, (draft.author,), "drafted")
+    home = node.other_side.release(draft.source)
+    step = Step(draft.at, (draft.author,), "drafted")
+    if home is not None:
+        rank = rank_of(node.law.law, node.party, home.marking, node.partner)
+        step = Step(draft.at, step.by, "drafted from a release received", rid=home.rid, area=home.area, rank=rank)
+    yield draft.at, 1, 0, step
     roles = {given.by: given.role for given in (read_own(data, _Given) for data in node.db.approvals(draft.rid))}
     for kind in ("refused", "decision", "gate", "redacted", "approval", QUEUED, REFUSAL):
         for line in node.db.lines_of(kind, draft.rid):
@@ -167,6 +200,10 @@ def of_release(node: Ledger, side: Side, fact: ReleaseFact) -> Iterator[Placed]:
     entry = entry_at(node, side.party, fact.idx)
     body = parse_body("release", entry.body)
     given = body.approvals if isinstance(body, Release) else ()
+    standing = body.core.standing if isinstance(body, Release) else ""
+    if isinstance(standing, str) and standing:
+        step = Step(fact.at, (side.party,), "under a standing approval", standing[:16], side.party, fact.idx)
+        yield fact.at, 3, 1, step
     step = Step(fact.at, (side.party,), "dispatched", f"release {fact.number}", side.party, fact.idx)
     yield fact.at, 3, 0, step
     for approval in given:
@@ -192,8 +229,9 @@ def _around(node: Ledger, side: Side, fact: ReleaseFact) -> Iterator[Placed]:
     for steps, holder, found in derivatives(node.pair, node.pair.sizes, side, [fact.rid]):
         what = "went back" if found.marking.originator == side.party else "derived from it"
         detail = f"{steps} steps away" if steps > 1 else ""
+        rank = rank_of(node.law.law, node.party, found.marking, holder.party)
         yield found.at, 8, found.idx, Step(
-            found.at, (holder.party,), what, detail, holder.party, found.idx, rid=found.rid
+            found.at, (holder.party,), what, detail, holder.party, found.idx, rid=found.rid, area=found.area, rank=rank
         )  # fmt: skip
     for author in node.pair.sides.values():
         for incident in author.incidents:

@@ -212,8 +212,8 @@ class _Reader:
             yield "holds no release of that id"
             return
         side, fact = found
-        if fact.agreement != paper.agreement:
-            yield "names another agreement than its release"
+        if fact.acts_under != paper.agreement:
+            yield "names another agreement than the one its release acts under"
         if paper.state != release_state(fact, side.size, self.pair.other(side.party).size):
             yield f"says {paper.state}, which its entries do not"
         if paper.marking != current_marking(self.pair, side, fact, self.laws).marking:

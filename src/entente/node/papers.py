@@ -74,10 +74,10 @@ def _paper(node: Ledger, kind: str, side: Side, fact: ReleaseFact, findings: tup
             (data,) = node.db.entries(log, idx, idx + 1)
             proof = tuple(piece.hex() for piece in inclusion_proof(tree, idx, size))
             entries.append(Proven(data.decode(), idx, party, proof))
-    law = node.laws[fact.agreement].law
+    law = node.laws[fact.acts_under].law
     mark = current_marking(node.pair, side, fact, node.laws).marking
     paper = Paper(
-        agreement=fact.agreement, entries=tuple(entries), findings=findings, issuer=node.party,
+        agreement=fact.acts_under, entries=tuple(entries), findings=findings, issuer=node.party,
         kind="decision" if kind == "decision" else "destruction", marking=mark, number=fact.number, registers=registers,
         rid=fact.rid, state=release_state(fact, side.size, node.pair.other(side.party).size), v=1,
         words=words_of(law, mark, side.party),
@@ -190,7 +190,7 @@ def _findings(node: Ledger, side: Side, fact: ReleaseFact) -> tuple[Finding, ...
 
 def decided_again(node: Ledger, side: Side, fact: ReleaseFact) -> tuple[Finding, ...]:
     """The findings on a release, computed from both registers as they were in its entry's causal past."""
-    pair, other = new_pair(node.laws[fact.agreement].law), node.pair.other(side.party)
+    pair, other = new_pair(node.laws[fact.acts_under].law), node.pair.other(side.party)
     found: list[tuple[Finding, ...]] = []
 
     def on_release(author: Side, idx: int, entry: Entry, body: Release) -> None:

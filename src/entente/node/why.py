@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from entente.account.state import ReleaseFact, find_release, release_state
+from entente.account.state import ReleaseFact, Side, find_release, release_state
 from entente.errors import UsageError
 from entente.node.approve import approvers
 from entente.node.held import read_release
@@ -97,7 +97,20 @@ class _Gate(msgspec.Struct):
     findings: list[Finding]
 
 
-class _RefusedLine(msgspec.Struct):
+def rules_of(node: Ledger, side: Side, fact: ReleaseFact) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """What decide() found about a release as this node computed it, and what our own gate() found; no object is read.
+
+    A release of the partner's has no gate here, and no findings until this node has decided about it.
+    """
+    if side is node.side:
+        return _findings(node.db.journal_of("decision", fact.rid)), _gate(node, fact.rid)
+    row = node.db.inbox_row(node.logs[node.partner], fact.idx)
+    return (tuple(read_own(row.findings, list[Finding])) if row else ()), ()
+
+
+class RefusedLine(msgspec.Struct):
+    """A line of the home journal about an object that stays."""
+
     sha256: str
     rule: str
     article: str
@@ -118,7 +131,7 @@ def _own_objects(node: Ledger, areas: Mapping[str, Area], draft: DraftRow, area:
             name, kind, title = (item.sha256, "", "") if isinstance(known, str) else known.name
             found.append(Object(name, kind, title, crosses=True, redacted=redacted.get(item.sha256, 0)))
     for data in node.db.journal_of("refused", draft.rid):
-        for line in read_own(data, list[_RefusedLine]):
+        for line in read_own(data, list[RefusedLine]):
             thing = titles.get(line.sha256)
             name, kind, title = thing.name if thing else (line.sha256, "", "")
             found.append(Object(name, kind, title, crosses=False, rule=line.rule, article=line.article))
@@ -160,9 +173,8 @@ def _sent(node: Ledger, areas: Mapping[str, Area], fact: ReleaseFact) -> Why:
 
 
 def _received(node: Ledger, fact: ReleaseFact) -> Why:
-    row = node.db.inbox_row(node.logs[node.partner], fact.idx)
     objects = tuple(Object(thing.id, thing.type, thing.title, crosses=True) for thing in node.view.things(fact.rid))
-    findings = tuple(read_own(row.findings, list[Finding])) if row else ()
+    findings, _ = rules_of(node, node.other_side, fact)
     return Why(
         kind="received", rid=fact.rid, number=fact.number, state=state_of(node, fact), area=fact.area,
         article=fact.article, findings=findings, gate=(), objects=objects,

@@ -33,9 +33,6 @@ _readable = (*_of_place, _thing.rank <= bindparam("b_rank"))
 _count_at = select(func.count()).select_from(t.thing).where(*_readable)
 _any_at = select(_thing.number).where(*_readable).limit(1)
 _highest_at = select(func.max(_thing.rank)).where(*_readable)
-_page_at = (
-    select(*_COLUMNS).where(*_readable).order_by(_thing.number).limit(bindparam("b_most")).offset(bindparam("b_first"))
-)
 _object = select(*_COLUMNS).where(*_of_place, _thing.number == bindparam("b_number"))
 _same = (
     select(*_COLUMNS)
@@ -133,10 +130,6 @@ class FindRows(ShelfRows):
         """The highest rank that anything of a place asks for, up to this one; -1 if there is nothing."""
         row = self.one(_highest_at, b_place=place, b_rank=rank)
         return -1 if row is None or row[0] is None else int(row[0])
-
-    def page_of(self, place: str, rank: int, first: int, most: int) -> list[Found]:
-        """Those objects, in order, from the `first` on."""
-        return [_found(row) for row in self.all(_page_at, b_place=place, b_rank=rank, b_first=first, b_most=most)]
 
     def object(self, place: str, number: int) -> Found | None:
         """One object, for whomever."""

@@ -117,6 +117,20 @@ class Database:
             self._rollback()
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads inside see the file as it is at the first of them, whoever writes meanwhile."""
+        if self.raw.in_transaction:
+            yield
+            return
+        try:
+            self.raw.execute("BEGIN")
+            yield
+        except sqlite.Error as fault:
+            raise StoreError(str(fault), place=str(self.path)) from None
+        finally:
+            self._rollback()
+
     def _rollback(self) -> None:
         if self.raw.in_transaction:
             self.raw.execute("ROLLBACK")

@@ -229,7 +229,7 @@ thing_version = Index(
     "thing_version", thing.c.shelf, thing.c.id, thing.c.order, sqlite_where=thing.c.shelf.is_not(None)
 )
 thing_sha = Index("thing_sha256", thing.c.sha256)
-thing_rank = Index("thing_rank", thing.c.place, thing.c.rank)  # counts what a reader may see of a place
+thing_rank = Index("thing_rank", thing.c.place, thing.c.rank, thing.c.least)  # how much of a place who may read
 mark = Table(  # numbers by name, such as the last stamp given out
     "mark",
     view,

@@ -11,6 +11,14 @@ from entente.store.sqlite import Database, Row
 _c = t.thing.c
 _ROW = _c.place, _c.number, _c.id, _c.type, _c.version, _c.title, _c.sha256, _c.marking, _c.rank, _c.size
 _highest = select(func.max(_c.least), func.max(_c.rank)).where(_c.place == bindparam("b_place"))
+_ranks = select(_c.rank, func.count()).where(_c.place == bindparam("b_place")).group_by(_c.rank)
+_some = (
+    select(*_ROW)
+    .where(_c.place == bindparam("b_place"), _c.rank <= bindparam("b_rank"))
+    .order_by(_c.number)
+    .limit(bindparam("b_most"))
+    .offset(bindparam("b_first"))
+)
 _row_at = select(*_ROW).where(_c.place == bindparam("b_place"), _c.number == bindparam("b_number"))
 _place = func.coalesce(
     _c.place, ""
@@ -50,6 +58,15 @@ class ThingRows(Database):
         """The highest rank that any object of a place asks for, by its own marking or by a copy of it; 0 if none."""
         row = self.one(_highest, b_place=place)
         return max((int(rank) for rank in row or () if rank is not None), default=0)
+
+    def ranks(self, place: str) -> dict[int, int]:
+        """How many objects of a place ask for each rank; counted in an index."""
+        return {int(row[0]): int(row[1]) for row in self.all(_ranks, b_place=place)}
+
+    def some(self, place: str, rank: int, first: int, most: int) -> list[Resting]:
+        """Some objects of a place that this rank may read, in their order, from the `first` of these on."""
+        rows = self.all(_some, b_place=place, b_rank=rank, b_first=first, b_most=most)
+        return [Resting(*row) for row in rows]
 
     def resting(self, place: str, number: int) -> Resting | None:
         """One object of a place."""

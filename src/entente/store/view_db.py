@@ -9,6 +9,7 @@ from sqlalchemy import Text, bindparam, cast, delete, insert, select, update
 from entente.account.state import Pair
 from entente.store import tables as t
 from entente.store.find_rows import FindRows, like
+from entente.store.place_rows import PlaceRows
 from entente.store.shelf_rows import BUILT, Version
 from entente.store.sqlite import version_of
 from entente.store.thing_rows import ThingRows
@@ -100,7 +101,7 @@ class Thing(msgspec.Struct, frozen=True):
         return self.id, self.type, self.title
 
 
-class ViewDb(FindRows, ThingRows):
+class ViewDb(FindRows, ThingRows, PlaceRows):
     """Projections. A `place` is an import's id or a release's rid."""
 
     def __init__(self, path: Path) -> None:

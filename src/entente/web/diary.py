@@ -7,6 +7,7 @@ Source: NIST SP 800-53 AU-2, AU-5, AU-12; design core, law 9.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +16,11 @@ from entente.errors import EntenteError, StoreError
 from entente.store.node_db import NodeDb
 from entente.strict import canonical
 
-READ, EXPORT, TURNED_AWAY, SIGN_IN = "read", "export", "turned-away", "sign-in"
+READ, EXPORT, TURNED_AWAY, SIGN_IN, SIGN_OUT = "read", "export", "turned-away", "sign-in", "sign-out"
 WAIT_S = 0.5
 LONGEST = 300
 MOST_WAITING = 10_000
+MOST_ALIKE = 100  # attempts of one who is turned away that are written one by one, in each writing
 
 
 class DiaryError(StoreError):
@@ -35,6 +37,7 @@ class Diary:
         self._db, self._now = NodeDb(path), now
         self._lines: list[tuple[str, str, str, bytes]] = []
         self._changed = threading.Condition()
+        self._alike: Counter[tuple[str, str]] = Counter()
         self._fault: str = ""
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="diary", daemon=True)
@@ -50,7 +53,11 @@ class Diary:
             if self._fault and kind in (READ, EXPORT):
                 self._changed.notify()
                 raise DiaryError(self._fault, remedy="Free the disk; pages come back by themselves.")
-            if len(self._lines) < MOST_WAITING:
+            if len(self._lines) >= MOST_WAITING and kind in (READ, EXPORT):
+                raise DiaryError("it is not written as fast as it is read", remedy="Ask again in a moment.")
+            self._alike[kind, by] += 1
+            fits = kind != TURNED_AWAY or self._alike[kind, by] <= MOST_ALIKE
+            if fits and len(self._lines) < MOST_WAITING:
                 self._lines.append((self._now(), kind, by, data))
             self._changed.notify()
 
@@ -58,6 +65,10 @@ class Diary:
         """Whatever waits is written now; StoreError if it cannot be."""
         with self._changed:
             lines, self._lines = self._lines, []
+            many = {pair: count for pair, count in self._alike.items() if count > MOST_ALIKE and pair[0] == TURNED_AWAY}
+            self._alike.clear()
+            for (kind, by), count in many.items():
+                lines.append((self._now(), kind, by, canonical({"attempts": count, "by": by, "place": "many"})))
         if not lines:
             return
         try:

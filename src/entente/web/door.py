@@ -18,6 +18,7 @@ from entente.node.node import Node
 from entente.store.shelf_pages import Pool
 from entente.web.diary import TURNED_AWAY, Diary
 from entente.web.passkeys import Site
+from entente.web.permits import path_of
 from entente.web.signin import SignIn, Visitor
 
 MOST_KEPT = 64
@@ -51,6 +52,8 @@ class Door:
         self._onlooker = node.onlooker()
         self._looking = threading.RLock()  # held while the onlooker is used
         self._kept: OrderedDict[tuple[Hashable, ...], object] = OrderedDict()
+        self._founding = threading.Lock()
+        self._lasting: dict[str, object] = {}
 
     def cookie(self, name: str) -> str:
         """The name of a cookie of this node's: another node may be reached under the same host name."""
@@ -64,24 +67,37 @@ class Door:
 
     def turned_away(self, request: Request, visitor: Visitor) -> None:
         """The home journal says that this person was not let in, or asked for what is not there for them."""
-        self.diary.note(TURNED_AWAY, visitor.handle, request.url.path, method=request.method)
+        self.diary.note(TURNED_AWAY, visitor.handle, path_of(request), method=request.method)
 
     @contextmanager
     def reading(self) -> Iterator[Node]:
         """The node as it stands now, to read from and not to keep; whoever writes it is not waited for."""
-        with self._looking:
+        with self._looking, self._onlooker.db.snapshot():
             self._onlooker.refresh()
             yield self._onlooker
 
     def kept(self, node: Node, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
         """What `make` gives, made once as long as the registers and the minute are the same; inside `reading` alone."""
-        whole = (*key, tuple(node.pair.sizes.values()), node.law.hash, node.now())
+        heads = tuple((tree.size, tree.root()) for tree in node.trees.values())  # a restore may grow to the same size
+        whole = (*key, heads, node.law.hash, node.now())
         if whole not in self._kept:
             self._kept[whole] = make()
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(whole)
         return cast("T", self._kept[whole])
+
+    def lasting(self, name: str, make: Callable[[], T]) -> T:
+        """The one thing of this name, made when it is first asked for and kept as long as the door is open."""
+        with self._founding:
+            if name not in self._lasting:
+                self._lasting[name] = make()
+            return cast("T", self._lasting[name])
+
+    @contextmanager
+    def apart(self) -> Iterator[Node]:
+        """The node, to be asked where it is and nothing else: others read it meanwhile."""
+        yield self._onlooker
 
     def close(self) -> None:
         """Nothing is open any more, and what was read has been written down."""

@@ -1,22 +1,26 @@
 """The way in and out of the desk: signing in by password, signing out, and the files that its pages are drawn with."""
 
+import logging
 import mimetypes
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from anyio.to_thread import run_sync
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from entente.errors import EntenteError
 from entente.web import diary, render
 from entente.web.passkeys import SignInError, Site
-from entente.web.permits import OPEN
-from entente.web.screens import Screens, check_origin, read_form
+from entente.web.permits import OPEN, CrashError, path_of
+from entente.web.screens import Screens, check_origin, check_session, read_form
 
 TODAY = "/"
+MOST_BYTES = 64 << 10  # a passkey's answer fits; nobody has signed in yet
+_log = logging.getLogger(__name__)
 Ask = Callable[[Request], Awaitable[Response]]
 
 
@@ -47,23 +51,31 @@ class Entrance:
                 return await endpoint(request)
             except EntenteError as fault:
                 return render.trouble(self.site.frame, request, fault, None)
+            except HTTPException:
+                raise
+            except ClientDisconnect:  # nobody is there to be answered
+                return Response(status_code=400)
+            except Exception as fault:  # noqa: BLE001 - a server would log it whole, and it may quote what was sent
+                _log.error("a sign-in failed: %s", type(fault).__name__)
+                return render.trouble(self.site.frame, request, CrashError("the request was not carried out"), None)
 
         return enter
 
     async def show(self, request: Request) -> Response:
         """The page with the form."""
-        follow = _local(request.query_params.get("next", ""))
+        follow = render.local(request.query_params.get("next", ""))
         return render.sign_in(self.site.frame, request, {"fault": None, "next": follow, "user": ""})
 
     async def enter(self, request: Request) -> Response:
         """The person is signed in, and back where they wanted to go."""
         check_origin(request)
-        given = await read_form(request)
-        user, follow = given.get("user"), _local(given.get("next"))
+        given = await read_form(request, MOST_BYTES)
+        user, follow = given.get("user"), render.local(given.get("next"))
         try:
             visitor = await self.door.sign_in.by_password(user, given.fields.get("password", ""))
         except EntenteError as fault:
-            self.door.diary.note(diary.TURNED_AWAY, user[:60], request.url.path)
+            known = await run_sync(self.door.sign_in.has_key, user)  # what is no user may be a password
+            self.door.diary.note(diary.TURNED_AWAY, user if known else "unknown", path_of(request))
             return render.sign_in(
                 self.site.frame, request, {"fault": fault, "next": follow, "user": user}, fault.status
             )
@@ -77,12 +89,12 @@ class Entrance:
     async def enter_by_passkey(self, request: Request) -> Response:
         """The person whose passkey answered is signed in."""
         check_origin(request)
-        given = await read_form(request)
-        follow = _local(given.get("next"))
+        given = await read_form(request, MOST_BYTES)
+        follow = render.local(given.get("next"))
         try:
             visitor = await self.door.sign_in.by_passkey(given.get("credential"), self._place(request))
         except EntenteError as fault:
-            self.door.diary.note(diary.TURNED_AWAY, "passkey", request.url.path)
+            self.door.diary.note(diary.TURNED_AWAY, "passkey", path_of(request))
             values = {"fault": fault, "next": follow, "user": ""}
             return render.sign_in(self.site.frame, request, values, fault.status)
         return self._admitted(request, visitor.handle, follow)
@@ -96,18 +108,25 @@ class Entrance:
     def _admitted(self, request: Request, handle: str, follow: str) -> Response:
         """On to where the person wanted to go, with a session of theirs."""
         response = RedirectResponse(follow or TODAY, 303, render.HEADERS)
-        text = self.door.sign_in.sessions.open(handle, request.headers.get("user-agent", ""))
+        sessions = self.door.sign_in.sessions
+        before = sessions.find(request.cookies.get(self.door.sign_in.cookie, ""))
+        if before is not None:
+            sessions.drop(before.digest)
+        text = sessions.open(handle, request.headers.get("user-agent", ""))
         secure = self.door.origin.startswith("https:")
         response.set_cookie(self.door.sign_in.cookie, text, httponly=True, samesite="strict", secure=secure)
-        self.door.diary.note(diary.SIGN_IN, handle, request.url.path)
+        self.door.diary.note(diary.SIGN_IN, handle, path_of(request))
         return response
 
     async def leave(self, request: Request) -> Response:
         """The session is over."""
         check_origin(request)
+        given = await read_form(request, MOST_BYTES)
         session = self.door.sign_in.sessions.find(request.cookies.get(self.door.sign_in.cookie, ""))
         if session is not None:
-            self.door.sign_in.sessions.end(session.digest)
+            check_session(request, given, session)
+            self.door.sign_in.sessions.drop(session.digest)
+            self.door.diary.note(diary.SIGN_OUT, session.handle, path_of(request))
         made = RedirectResponse(render.SIGN_IN, 303, render.HEADERS)
         made.delete_cookie(self.door.sign_in.cookie)
         return made
@@ -119,10 +138,3 @@ class Entrance:
             return Response("not found", 404, media_type="text/plain", headers=render.HEADERS)
         kind = mimetypes.guess_type(request.path_params["name"])[0] or "application/octet-stream"
         return Response(data, media_type=kind, headers={**render.HEADERS, "Cache-Control": "private, max-age=86400"})
-
-
-def _local(where: str) -> str:
-    """The address if it leads to a page of this node; else ""."""
-    parts = urlsplit(where)
-    fine = where.startswith("/") and not where.startswith(("//", "/\\")) and not parts.netloc and where.isprintable()
-    return where if fine and "\\" not in where else ""

@@ -8,6 +8,7 @@ bear an apostrophe. Source: RFC 4180; OWASP ASVS 5.0, 1.2.10.
 import csv
 import hashlib
 import io
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,9 @@ from entente.web.visit import Shown, Visit
 from entente.web.words import say
 
 AT_ONCE = 1000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_log = logging.getLogger(__name__)
+# what a spreadsheet computes, the same in full width, and where a reader would look for a line of this format itself
+FORMULA = tuple("=+-@\t\r\n|#\uff1d\uff0b\uff0d\uff20")
 
 
 class Export:
@@ -70,7 +73,7 @@ class Export:
                 self.visit.node = node
                 found = self.listing.items(first, AT_ONCE)
                 rows = [self.listing.row(each) for each in found]
-                changed = self.listing.stamp() != self._stamp
+                changed = self.listing.stamp() != self._stamp or render.banner(self.visit) != self.marking
             first += len(found)
             told += len(rows)
             if changed or (not rows and told != self.count):
@@ -108,13 +111,18 @@ class Export:
         yield b"]"
 
     def _signed(self, pieces: Iterator[bytes], kind: str) -> Iterator[bytes]:
-        digest = hashlib.sha256()
+        digest, why = hashlib.sha256(), ""
         try:
             for piece in pieces:
                 digest.update(piece)
                 yield piece
         except EntenteError as fault:
-            yield f"\r\n#ERROR {fault.explain()}\r\n".encode() if kind == ".csv" else b',"error":true'
+            why = " ".join(fault.explain().split())
+        except Exception as fault:  # noqa: BLE001 - a server would log it whole, and it may quote what is listed
+            _log.error("an export failed: %s", type(fault).__name__)
+            why = "the list could not be read to its end"
+        if why:
+            yield f"\r\n#ERROR {why}\r\n".encode() if kind == ".csv" else b',"error":true'
             return
         end = f"rows={self.count} sha256={digest.hexdigest()}"
         yield f"#END {end}\r\n".encode() if kind == ".csv" else b',"end":' + msgspec.json.encode(end) + b"}\n"

@@ -48,6 +48,11 @@ class Permit(msgspec.Struct, frozen=True):
 OPEN = Permit(open=True)
 
 
+def path_of(request: Request) -> str:
+    """The path that was asked for, decoded; unlike `request.url` it can be had of any address."""
+    return str(request.scope["path"])
+
+
 def permits(area: str = "", *, roles: Sequence[str] = ()) -> Callable[[E], E]:
     """Say who may call an endpoint: signed-in persons with this area and one of these roles."""
 
@@ -91,9 +96,9 @@ def route(
 
     async def admitted(request: Request, visitor: Visitor) -> Response:
         if not permit.allows(visitor):
-            raise RefusedError("this needs an area or a role that you do not have", place=request.url.path)
+            raise RefusedError("this needs an area or a role that you do not have", place=path_of(request))
         if visitor.read_only and request.method not in SAFE:
-            raise RefusedError("this token may only read", place=request.url.path, remedy="Use one that may write.")
+            raise RefusedError("this token may only read", place=path_of(request), remedy="Use one that may write.")
         return await endpoint(request, visitor)
 
     made: Any = Route(path, enter, methods=list(methods))

@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from functools import cache
 from importlib.resources import files
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import jinja2
 import msgspec
@@ -61,7 +61,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("entente.web", "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.globals.update(asset=asset, kind=_kind, Markup=Markup, password_field=PROOF)
+    made.globals.update(asset=asset, kind=_kind, local=local, Markup=Markup, password_field=PROOF)
     return made
 
 
@@ -94,8 +94,8 @@ def page(
     values = {
         "page": made, "screen": screen, "visit": visit, "draw": draw, "say": draw.say, "menu": frame.menu, "rows": rows,
         "more": more, "fault": fault, "field": getattr(fault, "field", ""), "given": visit.given, "sizes": PAGES,
-        "once": secrets.token_urlsafe(16), "path": request.url.path, "link": _linker(request),
-        "session": visit.visitor.session, "flash": _flash(request, frame.door.cookie("said")), "user": visit.user,
+        "once": secrets.token_urlsafe(16), "path": own_path(request), "link": _linker(request),
+        "session": visit.visitor.session, "flash": _flash(frame, request, visit), "user": visit.user,
         "palette": [(draw.say(one.title), one.path) for one in frame.menu],
     }  # fmt: skip
     # first the blocks, for the banner is of what they show; what they are drawn by escapes
@@ -106,7 +106,7 @@ def page(
         .render(values, body=body, banner=banner(visit), environment=environment(frame), sample=visit.law.exercise)
     )
     answer = _answer(text, fault.status if fault is not None else 200)
-    if values["flash"] is not None:
+    if frame.door.cookie("said") in request.cookies:
         answer.delete_cookie(frame.door.cookie("said"))
     return answer
 
@@ -116,7 +116,7 @@ def trouble(frame: Frame, request: Request, fault: EntenteError, visitor: Visito
     headers = {"Retry-After": "5"} if fault.status in (429, 503) else {}
     if fault.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="entente"'
-    if request.url.path.endswith((".csv", ".json")):
+    if str(request.scope["path"]).endswith((".csv", ".json")):
         body = {"code": fault.code, "detail": fault.detail, "remedy": fault.remedy, "title": fault.title}
         made = Response(msgspec.json.encode(body), fault.status, media_type="application/problem+json")
         made.headers.update({**HEADERS, **headers})
@@ -142,15 +142,31 @@ def _bare(frame: Frame, request: Request) -> dict[str, object]:
     return {
         "environment": environment(frame),
         "language": wanted,
-        "say": lambda words: say(words, wanted),
+        "say": lambda words: say(Said(words) if isinstance(words, str) else words, wanted),
         "site": frame.door,
     }
 
 
 def to_sign_in(request: Request) -> Response:
     """On to sign-in, and back here after it."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    wanted = own_path(request) + (f"?{query}" if query else "")
     return RedirectResponse(f"{SIGN_IN}?next={quote(wanted, safe='')}", 303, HEADERS)
+
+
+def own_path(request: Request) -> str:
+    """The path that was asked for, as an address has it."""
+    return quote(str(request.scope["path"]), safe="/:@!$&'()*+,;=~")
+
+
+def local(where: str) -> str:
+    """The address if it leads to a page of this node; else ""."""
+    try:
+        parts = urlsplit(where)
+    except ValueError:
+        return ""
+    fine = where.startswith("/") and not where.startswith("//") and not parts.netloc and where.isprintable()
+    return where if fine and "\\" not in where else ""
 
 
 def _answer(text: str, status: int) -> Response:
@@ -159,12 +175,11 @@ def _answer(text: str, status: int) -> Response:
     return made
 
 
-def _flash(request: Request, name: str) -> Said | None:
-    """What the act before this page says."""
-    try:
-        return msgspec.json.decode(bytes.fromhex(request.cookies.get(name, "")), type=Said)
-    except (ValueError, msgspec.MsgspecError):
-        return None
+def _flash(frame: Frame, request: Request, visit: Visit) -> Said | None:
+    """What the act before this page says; a cookie that this node did not write for this person says nothing."""
+    text = request.cookies.get(frame.door.cookie("said"), "")
+    data = frame.door.sign_in.sessions.opened(visit.visitor.handle, text)
+    return msgspec.json.decode(data, type=Said) if data is not None else None
 
 
 def _linker(request: Request) -> "object":
@@ -173,7 +188,7 @@ def _linker(request: Request) -> "object":
     def link(path: str = "", **changes: object) -> str:
         values = {**dict(request.query_params.items()), **{name.rstrip("_"): value for name, value in changes.items()}}
         text = urlencode({name: str(value) for name, value in values.items() if value not in (None, "")})
-        return (path or request.url.path) + (f"?{text}" if text else "")
+        return (path or own_path(request)) + (f"?{text}" if text else "")
 
     return link
 
@@ -209,9 +224,9 @@ class Draw:
         return self._linked(found, self._inner(found, shown))
 
     def _inner(self, found: Cell, kind: str) -> Markup:
-        if isinstance(found.text, Said):
-            return self.cell(found.text)
         mark = Markup('<b class="portion" translate="no">({})</b> ').format(found.mark) if found.mark else Markup("")
+        if isinstance(found.text, Said):
+            return mark + self.cell(found.text)
         if kind == "time" and found.text:
             words = times.clock(found.text, self.visit.zones)
             return mark + Markup('<time datetime="{}" translate="no">{}</time>').format(found.text, words)
@@ -224,4 +239,6 @@ class Draw:
 
     @staticmethod
     def _linked(found: Cell, inner: Markup) -> Markup:
-        return Markup('<a href="{}">{}</a>').format(found.href, inner) if found.href else inner
+        # an address that data brought leads nowhere: pages lead to pages of this node alone
+        where = found.href if found.href.startswith("#") else local(found.href)
+        return Markup('<a href="{}">{}</a>').format(where, inner) if where else inner

@@ -56,12 +56,14 @@ class Given(msgspec.Struct, frozen=True):
         Raises: FieldError if it is not their password; TooOftenError after too many.
         """
         sign_in = visit.door.sign_in
-        sign_in.count(visit.visitor.handle, -1)
+        self.need("password")
+        counted = f"proof {visit.visitor.handle}"  # apart from sign-in, which strangers can try for anybody
+        sign_in.count(counted, -1)
         try:
-            found = visit.node.person_signer(visit.visitor.handle, self.need("password").encode())
+            found = visit.node.person_signer(visit.visitor.handle, self.fields["password"].encode())
         except KeyUnavailableError:
             raise FieldError("password", "this password does not open your key") from None
-        sign_in.count(visit.visitor.handle, 1)
+        sign_in.count(counted, 1)
         return found
 
     def number(self, name: str, least: int = 0, most: int = 10**9) -> int:
@@ -76,12 +78,42 @@ Show = Callable[[Visit], Page]
 Do = Callable[[Visit, Given], Done]
 
 
+class File(msgspec.Struct, frozen=True):
+    """Exact bytes to be saved, and the name they are saved under.
+
+    `data` may be what makes them: it is called when nothing is locked any more.
+    """
+
+    data: bytes | Callable[[], bytes]
+    name: str
+    media: str = "text/plain; charset=utf-8"
+
+
+Give = Callable[[Visit], File]
+
+
 class Act(msgspec.Struct, frozen=True):
-    """Something that can be done on a screen; `news`: a round of the worker is due after it."""
+    """Something that can be done on a screen; `news`: a round of the worker is due after it.
+
+    `apart`: it takes long, so it is done while others read and write; its visit's node tells where it is, no more.
+    """
 
     name: str
     do: Do
     news: bool
+    apart: bool = False
+
+
+class Download:
+    """A file at a path of its own."""
+
+    def __init__(self, path: str, title: Said, show: Give, *, area: str, roles: Sequence[str]) -> None:
+        self.path, self.title, self.show = path, title, show
+        self.permit = Permit(area, tuple(roles))
+
+    def __call__(self, visit: Visit) -> File:
+        """The file for this visit."""
+        return self.show(visit)
 
 
 class Screen:
@@ -94,13 +126,24 @@ class Screen:
         self.permit = Permit(area, tuple(roles))
         self.menu, self.key, self.lists = menu, key, lists
         self.acts: dict[str, Act] = {}
+        self.files: list[Download] = []
 
-    def act(self, name: str, *, news: bool = False) -> Callable[[Do], Do]:
+    def act(self, name: str, *, news: bool = False, apart: bool = False) -> Callable[[Do], Do]:
         """What is done when a form of this page with this name is handed in."""
 
         def add(do: Do) -> Do:
-            self.acts[name] = Act(name, do, news)
+            self.acts[name] = Act(name, do, news, apart)
             return do
+
+        return add
+
+    def file(self, suffix: str) -> Callable[[Give], Give]:
+        """What can be saved from this page: the path with this suffix gives its exact bytes."""
+
+        def add(give: Give) -> Give:
+            path = (self.path.rstrip("/") or "/index") + suffix
+            self.files.append(Download(path, self.title, give, area=self.permit.area, roles=self.permit.roles))
+            return give
 
         return add
 
@@ -125,34 +168,10 @@ def page(
     return make
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file to be downloaded; `make` gives its bytes, and is called when nothing is locked any more."""
-
-    name: str
-    media: str
-    make: Callable[[], bytes]
-
-
-class Download:
-    """A file at a path of its own."""
-
-    def __init__(
-        self, path: str, title: Said, show: Callable[[Visit], File], *, area: str, roles: Sequence[str]
-    ) -> None:
-        self.path, self.title, self.show = path, title, show
-        self.permit = Permit(area, tuple(roles))
-
-    def __call__(self, visit: Visit) -> File:
-        """The file for this visit."""
-        return self.show(visit)
-
-
-def download(
-    path: str, title: Said, *, area: str = "", roles: Sequence[str] = ()
-) -> Callable[[Callable[[Visit], File]], Download]:
+def download(path: str, title: Said, *, area: str = "", roles: Sequence[str] = ()) -> Callable[[Give], Download]:
     """A file at this path, for persons with this area and one of these roles; it is noted as an export."""
 
-    def make(show: Callable[[Visit], File]) -> Download:
+    def make(show: Give) -> Download:
         return Download(path, title, show, area=area, roles=roles)
 
     return make

@@ -68,10 +68,28 @@ class Sessions:
         """What the forms of this session bear, and nobody else can know."""
         return hmac.digest(self._secret, digest, "sha256").hex()
 
+    def sealed(self, handle: str, data: bytes) -> str:
+        """What only this node can have written for this person, as a cookie carries it."""
+        seal = hmac.digest(self._secret, handle.encode() + b"\0" + data, "sha256")
+        return f"{data.hex()}.{seal.hex()}"
+
+    def opened(self, handle: str, text: str) -> bytes | None:
+        """What was sealed for this person; None if it was not, or for somebody else."""
+        try:
+            data = bytes.fromhex(text.partition(".")[0])
+        except ValueError:
+            return None
+        return data if hmac.compare_digest(self.sealed(handle, data).encode(), text.encode()) else None
+
     def of(self, handle: str = "") -> list[SessionRow]:
         """The open sessions of a person, or of all."""
         with self._lock:
             return [row for row in self._access.sessions() if is_open(row) and handle in ("", row.handle)]
+
+    def drop(self, digest: bytes) -> None:
+        """The session is over, if it was not."""
+        with self._lock:
+            self._access.end_session(digest, time_text(datetime.now(UTC)))
 
     def end(self, digest: bytes) -> None:
         """The session is over; UsageError if there is none that was not."""

@@ -290,12 +290,12 @@ class _Spoken:
             head = parse_text(note.text)
             rows.append(_row(head.origin, str(head.size), head.root.hex(), ", ".join(line.name for line in note.lines)))
         heads = ("Register", "Entries", "Root", "Signed by")
-        return Part("Signed heads of both registers", (), (6, 2, 6, 6), heads, tuple(rows))
+        return Part("Signed heads of both registers", (), (6, 2, 7, 6), heads, tuple(rows))
 
     def _entries(self) -> Part:
         text = "Each stands in its register under the root above; the exact bytes and the proofs are in the JSON."
         rows = tuple(_row(one.party, str(one.idx), one.entry.kind, _time(one.entry.at), one.leaf) for one in self.stood)
-        return Part("Entries", (text,), (4, 3, 5, 7, 29), ("Register", "Entry", "Kind", "At", "Leaf hash"), rows)
+        return Part("Entries", (text,), (4, 3, 5, 8, 29), ("Register", "Entry", "Kind", "At", "Leaf hash"), rows)
 
     def _how(self, sha256: str) -> Part:
         rid, name = self.paper.rid[:16], name_of(self.paper)

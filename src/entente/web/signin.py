@@ -37,6 +37,7 @@ MOST_REMEMBERED = 1000
 TRIES, TRIES_PER_S = 10.0, 0.1  # wrong passwords of one handle: ten at once, then one in ten seconds
 OPENERS, MOST_WAITING = 2, 50  # keys opened at once, which is slow on purpose; requests that wait for it
 MARK_S = 60.0
+LONGEST_HANDLE = 200
 
 
 class TooOftenError(EntenteError):
@@ -116,13 +117,19 @@ class SignIn:
 
     async def by_password(self, name: str, password: str) -> Visitor:
         """The person whose key this password opens; SignInError or TooOftenError if it is nobody's."""
-        handle = name if "/" in name else f"{self.party}/{name}"
+        handle = (name if "/" in name else f"{self.party}/{name}")[:LONGEST_HANDLE]
         found = await run_sync(self._remembered, handle, password)
         if isinstance(found, Visitor):
             return found
         if self._openers.statistics().tasks_waiting >= MOST_WAITING:
             raise TooOftenError("too many sign in at once", remedy="Wait a minute.")
         return await run_sync(self._opened, found, limiter=self._openers)
+
+    def has_key(self, name: str) -> bool:
+        """Whether a person of this handle has a key here."""
+        handle = name if "/" in name else f"{self.party}/{name}"
+        with self.one:
+            return self._keys.locked(PERSON + handle) is not None
 
     def _remembered(self, handle: str, password: str) -> "Visitor | _Attempt":
         """The person, if this password was right a few minutes ago; else what is to be tried."""
@@ -165,8 +172,10 @@ class SignIn:
             left = min(TRIES, left + (now - at) * TRIES_PER_S)
             if left + change < 0:
                 raise TooOftenError("too many wrong passwords", remedy="Wait a minute.")
-            if len(self._left) > MOST_REMEMBERED:
-                self._left.clear()
+            if len(self._left) > MOST_REMEMBERED:  # only those of whom nothing is to be remembered any more
+                self._left = {
+                    one: row for one, row in self._left.items() if row[0] + (now - row[1]) * TRIES_PER_S < TRIES
+                }
             self._left[handle] = left + change, now
 
     def _by_token(self, given: str) -> Visitor:

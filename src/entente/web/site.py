@@ -1,18 +1,20 @@
 """The whole of what a node serves its own persons: the desk's screens, the way in, and the services of areas."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from entente.errors import EntenteError
+from entente.errors import EntenteError, FormatError
 from entente.web import render
 from entente.web.door import Door
 from entente.web.entrance import Entrance
@@ -22,6 +24,7 @@ from entente.web.screen import Download, Screen
 from entente.web.screens import Screens
 from entente.web.visit import NoneSuchError
 
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 Answer = Callable[[Request, Exception], Response]
 
 
@@ -36,17 +39,27 @@ class _OwnHost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is asked of this node."""
-        host = next((value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"), "")
-        if scope["type"] == "http" and not self._own(host):
-            await PlainTextResponse("not a name of this node", 421)(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in render.HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or not self._own(hosts[0]):
+            await PlainTextResponse("not a name of this node", 421)(scope, receive, guarded)
+            return
+        await self.app(scope, receive, guarded)
 
     def _own(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").lower()
-        except ValueError:
+        if not HOST.fullmatch(host):
             return False
+        name = (urlsplit(f"//{host}").hostname or "").lower()
         if name == "localhost" or (self.name and name == self.name):
             return True
         try:
@@ -67,7 +80,7 @@ def make_site(
 
     def answers(kind: type[Exception]) -> Answer:
         def answer(request: Request, fault: Exception) -> Response:
-            if request.url.path.startswith(root):
+            if str(request.scope["path"]).startswith(root):
                 return handlers[kind](request, fault)
             return render.trouble(site.frame, request, _told(fault), None)
 
@@ -90,4 +103,6 @@ def _told(fault: Exception) -> EntenteError:
         return fault
     if isinstance(fault, HTTPException) and fault.status_code in (404, 405):
         return NoneSuchError("there is nothing of this name here, or nothing that you may see")
+    if isinstance(fault, HTTPException) and fault.status_code < 500:
+        return FormatError("what was sent cannot be read")
     return CrashError("the request was not carried out")

@@ -22,7 +22,7 @@ from entente.node.shelves import shelf
 from entente.store.shelf_pages import Page
 from entente.web import diary
 from entente.web.door import Door
-from entente.web.permits import permits, route
+from entente.web.permits import path_of, permits, route
 from entente.web.signin import Visitor
 
 AREA = "intelligence"
@@ -134,7 +134,7 @@ class TaxiiServer:
                 page = Page([], more=False) if filters.nothing else pages.page(question, bodies=bodies)
             follow = cursor.write(filters, page.rows[-1].stamp) if page.more else ""
             if page.rows:
-                self.door.diary.note(diary.READ, visitor.handle, request.url.path, rows=len(page.rows))
+                self.door.diary.note(diary.READ, visitor.handle, path_of(request), rows=len(page.rows))
             return write(page, follow), taxii.added_headers(page)
 
         body, headers = await run_sync(read)

@@ -32,5 +32,4 @@ def api(visit: Visit) -> Page:
 @download("/openapi.json", said("The API as OpenAPI 3.1"))
 def description(visit: Visit) -> File:
     """The description as a file."""
-    data = visit.door.api
-    return File("openapi.json", "application/json", lambda: data)
+    return File(visit.door.api, "openapi.json", "application/json")

@@ -235,7 +235,7 @@ def document_file(visit: Visit) -> File:
     sheet, data = held[0].sheet, whole(held[0].file)
     if hashlib.sha256(data).hexdigest() != sheet.sha256:
         raise visit.missing()
-    return File(f"document-{sheet.sha256[:16]}", "application/octet-stream", lambda: data)
+    return File(data, f"document-{sheet.sha256[:16]}", "application/octet-stream")
 
 
 # Taking one in

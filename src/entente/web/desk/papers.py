@@ -25,13 +25,13 @@ def _paper(visit: Visit, kind: str) -> tuple[str, bytes]:
 
 def _as_json(visit: Visit, kind: str) -> File:
     name, paper = _paper(visit, kind)
-    return File(f"{name}.json", "application/json", lambda: paper)
+    return File(paper, f"{name}.json", "application/json")
 
 
 def _as_pdf(visit: Visit, kind: str) -> File:
     name, paper = _paper(visit, kind)
     law = visit.node.laws[papers.read(paper).agreement]
-    return File(f"{name}.pdf", "application/pdf", lambda: pdf(paper, law))
+    return File(lambda: pdf(paper, law), f"{name}.pdf", "application/pdf")
 
 
 @download("/release/{rid}/decision.json", said("Decision and receipt, signed"))

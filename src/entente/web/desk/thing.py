@@ -131,4 +131,4 @@ def thing_bytes(visit: Visit) -> File:
         raise UsageError("it is long: it can be had where it rests", place=place.href if place is not None else "")
     object_mark(visit, found)
     ending = "json" if data[:1] == b"{" and not lines_of(data)[1] else "bin"
-    return File(f"object-{found.sha256[:16]}.{ending}", "application/octet-stream", lambda: data)
+    return File(data, f"object-{found.sha256[:16]}.{ending}", "application/octet-stream")

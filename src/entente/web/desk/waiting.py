@@ -71,9 +71,9 @@ def draft_seen(visit: Visit, rid: str) -> Waiting:
 
 def drafts_seen(visit: Visit) -> Iterator[Waiting]:
     """What is not dispatched, of what the visitor may know of, oldest first."""
-    for rid in visit.node.db.open_rids():
-        row = visit.node.db.draft(rid)
-        found = _seen(visit, row) if row is not None else None
+    rows = (visit.node.db.draft(rid) for rid in visit.node.db.open_rids())
+    for row in sorted((row for row in rows if row is not None), key=lambda row: (row.at, row.rid)):
+        found = _seen(visit, row)
         if found is not None:
             yield found
 
