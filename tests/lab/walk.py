@@ -185,7 +185,12 @@ class Walk:
             if not answer.headers.get("content-type", "").startswith("text/html"):
                 continue
             for link in Parsed(answer.text).links:
-                if link.startswith("/") and not link.startswith("/static/") and link not in seen and "sort=" not in link:
+                if (
+                    link.startswith("/")
+                    and not link.startswith("/static/")
+                    and link not in seen
+                    and "sort=" not in link
+                ):
                     seen.add(link)
                     todo.append(link)
 

@@ -83,7 +83,9 @@ def test_both_parties_words_stand_on_what_is_marked(walk: Walk) -> None:
     node = walk.site.node
     law = node.law.law
     pairs = {0: 0, 2: 2, 3: 3}
-    banners = {Parsed(one.text).banners[0] for one in walk.told(TOP).values() if "text/html" in one.headers["content-type"]}
+    banners = {
+        Parsed(one.text).banners[0] for one in walk.told(TOP).values() if "text/html" in one.headers["content-type"]
+    }
     for ours, theirs in pairs.items():
         words = f"{law.party[node.party].levels[ours]} / {law.party[node.partner].levels[theirs]}"
         assert any(one.split(" // ")[0] == words for one in banners) or ours == 0, banners

@@ -4,6 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 import pytest
 
@@ -11,7 +12,14 @@ from entente.web.render import HEADERS
 from lab.pages import Parsed
 from lab.walk import TOP, WHO, Walk
 
-ODD = ("/none", "/static/none", "/release/%0d%0aX-Evil:%201", "/release/%00", "/release/" + "x" * 4000, "//evil.example/")
+ODD = (
+    "/none",
+    "/static/none",
+    "/release/%0d%0aX-Evil:%201",
+    "/release/%00",
+    "/release/" + "x" * 4000,
+    "//evil.example/",
+)
 
 
 def guarded(answer: httpx2.Response) -> None:
@@ -105,7 +113,17 @@ def test_this_machines_own_names_are(walk: Walk, host: str) -> None:
     assert walk.site.client.get("/me", headers=headers).status_code == 200
 
 
-QUERIES = (b"%ff", b"\xff\xfe", b"lang=%00", b"size=-1&from=-1", b"from=1e9", b"from=\xd9\xa1", b"%", b"&&&=&", b"sort=%0d")
+QUERIES = (
+    b"%ff",
+    b"\xff\xfe",
+    b"lang=%00",
+    b"size=-1&from=-1",
+    b"from=1e9",
+    b"from=\xd9\xa1",
+    b"%",
+    b"&&&=&",
+    b"sort=%0d",
+)
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -130,7 +148,12 @@ def raw(walk: Walk, path: str, query: bytes, who: str) -> tuple[int, dict[str, s
         "headers": headers, "scheme": "http", "http_version": "1.1", "server": ("127.0.0.1", 80), "client": None,
     }  # fmt: skip
 
+    asked: list[None] = []
+
     async def receive() -> dict[str, Any]:
+        if asked:
+            await anyio.sleep_forever()  # nobody goes away
+        asked.append(None)
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:

@@ -23,7 +23,11 @@ def plain(answer: httpx2.Response, *ids: str) -> tuple[int, str, dict[str, str]]
 
 def elsewhere(route: str, path: str) -> tuple[str, list[str], list[str]]:
     """The address with a name in it that nothing has; the names that were there; and those that are now."""
-    pattern = re.sub(r"\{(\w+)(:path)?\}", lambda found: "(.+)" if found[2] else "([^/]+)", re.escape(route).replace(r"\{", "{").replace(r"\}", "}"))
+    pattern = re.sub(
+        r"\{(\w+)(:path)?\}",
+        lambda found: "(.+)" if found[2] else "([^/]+)",
+        re.escape(route).replace(r"\{", "{").replace(r"\}", "}"),
+    )
     found = re.fullmatch(pattern, path.partition("?")[0])
     assert found, (pattern, path)
     names = list(found.groups())
