@@ -47,6 +47,24 @@ OWN = "/taxii2/intelligence/collections/own/"
 CAME = "/taxii2/intelligence/collections/from-{site.partner}/"
 SCREENS = (
     Screen("Today", "/"),
+    Screen("Desk", "/desk"),
+    Screen("Propose", "/propose"),
+    Screen("Inbox", "/inbox"),
+    Screen("Quarantine", "/quarantine"),
+    Screen("Search, a word that 1 object holds", "/search?q={site.thing}"),
+    Screen("Search, all of one area", "/search?area=intelligence"),
+    Screen("Search, nothing found", "/search?q=nowhere-at-all"),
+    Screen("Exchange", "/exchange"),
+    Screen("Exchange, the last of 18,080", "/exchange?from=18000"),
+    Screen("Release of ours", "/release/{site.sent}"),
+    Screen("Release of the partner's", "/release/{site.came}"),
+    Screen("Reconcile", "/reconcile"),
+    Screen("Register", "/register"),
+    Screen("Register, one kind", "/register?kind=release"),
+    Screen("Register, lowest clearance", "/register", low=True),
+    Screen("Entry", "/entry/{site.party}/20000"),
+    Screen("Custody", "/custody/{site.sent}"),
+    Screen("Undertakings", "/undertakings"),
     Screen("My account", "/me"),
     Screen("API", "/api"),
     Screen("TAXII discovery", "/taxii2/", MEDIA),
@@ -57,7 +75,7 @@ SCREENS = (
     Screen("TAXII one object", OWN + "objects/{site.thing}/", MEDIA),
     Screen("TAXII manifest, 100", OWN + "manifest/?limit=100", MEDIA),
 )
-STREAM: Screen | None = None  # the path by which 200,000 rows leave as CSV
+STREAM: Screen | None = Screen("every object as CSV", "/search.csv?area=intelligence", CSV)
 
 
 def run() -> Iterator[Result | Skipped]:

@@ -5,26 +5,26 @@ person who may read most, and so knows an address of every route; what a route w
 """
 
 import re
-from urllib.parse import unquote
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 import httpx2
-from stix_objects import bundle_of
 from starlette.routing import Match, Route
+from stix_objects import bundle_of
 
 from entente.node import shelves
 from entente.node.node import Node
+from entente.node.order import order_body
 from entente.node.propose import Wish
 from entente.treaty.cover import RequestSheet, Stated
 from entente.treaty.marking import Marking, MarkingMap
-from lab.acts import entered, prepared
-from entente.node.order import order_body
-from lab.pair import AREA, Pair, sighted
 from entente.web.desk import SCREENS
 from entente.web.screen import Screen
-from lab.site import PASSWORD, Site, certified, marked, put_password
+from lab.acts import entered, prepared
 from lab.pages import Parsed
+from lab.pair import AREA, Pair, sighted
+from lab.site import PASSWORD, Site, certified, marked, put_password
 
 DOCUMENTS = "documents"
 AREAS = (AREA, DOCUMENTS)

@@ -17,7 +17,11 @@ def rank_in(walk: Walk, words: str) -> int:
     """The rank of the level that a banner or a portion mark names; -1 if it names none."""
     node = walk.site.node
     levels = node.law.law.party[node.party].levels
-    found = [rank for rank, level in enumerate(levels) if words.split(" // ")[0].split(" / ")[0] == level]
+    found = [
+        rank
+        for rank, level in enumerate(levels)
+        if words.split(" // ", maxsplit=1)[0].split(" / ", maxsplit=1)[0] == level
+    ]
     assert found or words in ("", NONE, "none"), words
     return found[0] if found else -1
 

@@ -5,11 +5,12 @@ that. A life ends in returned, destroyed or closed, or the copy is still held; n
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from entente.account.cascade import current_marking
+from entente.account.duties import Duty, duties
 from entente.account.state import ReleaseFact, Side, find_release
 from entente.errors import UsageError
 from entente.node import history
@@ -23,12 +24,11 @@ from entente.node.shelves import rank_of
 from entente.node.why import state_of
 from entente.store.act_rows import BEGUN
 from entente.store.node_db import REFUSED, DraftRow
-from entente.strict import parse_as, parse_time, time_text
+from entente.strict import parse_as
 from entente.treaty.approval import Core
 from entente.treaty.marking import Marking
 
 HELD, RETURNED, DESTROYED, CLOSED, NEVER = "held", "returned", "destroyed", "closed", "never held"
-OWED_BY_ORDER = frozenset({"withdraw", "return", "destroy"})
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -231,39 +231,27 @@ def _lives(node: Ledger, side: Side, fact: ReleaseFact, held: Held, steps: Seque
 
 
 def _open(node: Ledger, side: Side, fact: ReleaseFact, held: Held) -> list[Open]:
-    """What has to happen yet; whether a duty outlives the agreement's end is said by `duties`."""
-    other, found = node.pair.other(side.party), []
+    """What has to happen yet: the duties of this release alone, by the account's own rules, and copies that are out."""
+    found = []
+    for duty in _duties(node, side, fact):
+        orders = [order.act for order in fact.orders if order.idx == duty.idx]
+        what = "answer the release" if duty.cause == "release" else f"answer the order: {''.join(orders)}"
+        found.append(Open(what if duty.kind == "answer" else "return or destroy it", duty.owed_by, duty.due or ""))
     outcomes = {given.outcome for given in fact.answers}
-    if not fact.answers and not fact.withdrawn_at(side.size):
-        found.append(Open("answer the release", other.party, _due(node, fact, fact.at)))
-    found += [
-        Open(f"answer the order: {order.act}", other.party, _due(node, fact, order.at))
-        for order in fact.orders
-        if not side.order_answers[order.idx]
-    ]
-    if "received" in outcomes and not outcomes & ENDS and fact.marking.originator != other.party:
-        received = next(given.at for given in fact.answers if given.outcome == "received")
-        dues = [order.at for order in fact.orders if order.act in OWED_BY_ORDER]
-        dues += [kept] if (kept := _later(received, timedelta(days=fact.retain_days))) else []
-        found.append(Open("return or destroy it", other.party, min(dues, default="")))
-        if other is node.side and not held.key:
-            found.append(Open("our register says that it is held here, and it is not", node.party))
-    found += [Open(f"close copy {n}", node.party) for n in held.copies_out]
-    return found
+    if side is node.other_side and "received" in outcomes and not outcomes & ENDS and not held.key:
+        found.append(Open("our register says that it is held here, and it is not", node.party))
+    return found + [Open(f"close copy {n}", node.party) for n in held.copies_out]
 
 
-def _due(node: Ledger, fact: ReleaseFact, at: str) -> str:
-    terms = node.laws[fact.acts_under].law.areas.get(fact.area)
-    hours = terms.answer_hours if terms is not None else None
-    return _later(at, timedelta(hours=hours)) if hours is not None else ""
-
-
-def _later(at: str, time: timedelta) -> str:
-    """`at` and so much more; "" beyond the end of the calendar."""
-    try:
-        return time_text(parse_time(at) + time)
-    except OverflowError:
-        return ""
+def _duties(node: Ledger, side: Side, fact: ReleaseFact) -> list[Duty]:
+    """Answers and ends that are owed about one release, without going through all the others."""
+    other = node.pair.other(side.party)
+    alone = {
+        side.party: replace(side, releases=[fact], by_rid={fact.rid: 0}, by_idx={fact.idx: 0}, incidents=[]),
+        other.party: replace(other, releases=[], by_rid={}, by_idx={}, incidents=[]),
+    }
+    pair = replace(node.pair, sides={party: alone[party] for party in node.pair.sides})
+    return [duty for duty in duties(pair, node.laws, node.now()) if duty.kind in ("answer", "return_or_destroy")]
 
 
 def _unfinished(node: Ledger, rid: str) -> list[Open]:

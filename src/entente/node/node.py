@@ -96,8 +96,8 @@ class Node(Ledger):
         if reads:
             return
         destroy.settle(self)
-        if self.trees and not self.view.built:
-            self.rebuild()
+        if not self.view.built:
+            self.rebuild()  # also of a node that has nothing yet: its view.db is whole from the first
         shelves.settle(self)
         shelves.project(self)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from entente.errors import StateError, UsageError
+from entente.errors import FormatError, StateError, UsageError
 from entente.node.ledger import PARTNER, Ledger, mirror_name
 from entente.node.shelves import rank_of
 from entente.register import note
@@ -32,7 +32,7 @@ class EntryProof(msgspec.Struct, frozen=True):
     """One entry with its proof; hashes are lowercase hex.
 
     `cosigned` is None while the other party has cosigned nothing; `covered` says that it reaches this entry. `area` and
-    `rank` say who may know of it: of a release and what is about one, else "" and 0.
+    `rank` say who may know of it: of a release and what is about one, else "" and 0. What cannot be read has no `kind`.
     """
 
     party: str
@@ -71,15 +71,24 @@ def entry_proof(node: Ledger, party: str, idx: int) -> EntryProof:
     if cosigned is not None:
         joint = consistency_proof(tree, cosigned.size, signed.size)
         check_consistency(cosigned.size, bytes.fromhex(cosigned.root), signed.size, root, joint)
-    entry = parse_entry(data)
-    area, rank = _about(node, party, idx, entry)
+    entry = _read(data)
+    area, rank = _about(node, party, idx, entry) if entry is not None else ("", 0)
     steps = [*_to_root(leaf, idx, signed, path), *_to_cosigned(signed, cosigned, joint)]
     return EntryProof(
-        party=party, origin=side.origin, idx=idx, kind=entry.kind, at=entry.at, area=area, rank=rank, entry=data,
+        party=party, origin=side.origin, idx=idx, kind=entry.kind if entry is not None else "",
+        at=entry.at if entry is not None else "", area=area, rank=rank, entry=data,
         leaf=leaf.hex(), signed=signed, inclusion=tuple(one.hex() for one in path), cosigned=cosigned,
         consistency=tuple(one.hex() for one in joint), covered=cosigned is not None and idx < cosigned.size,
         steps=tuple(f"{number}. {step}" for number, step in enumerate(steps, 1)),
     )  # fmt: skip
+
+
+def _read(data: bytes) -> Entry | None:
+    """What an entry says; None if it cannot be read, which changes nothing of where it stands."""
+    try:
+        return parse_entry(data)
+    except FormatError:
+        return None
 
 
 def _heads(node: Ledger, party: str) -> tuple[Head | None, Head | None]:

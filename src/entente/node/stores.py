@@ -205,7 +205,8 @@ class Stores(ABC):
         self._load()
 
     def refresh(self) -> None:
-        """A node opened for reading knows what node.db says by now, whoever wrote it."""
+        """A node opened for reading knows what its stores say by now, whoever wrote them."""
+        self.heads.refresh()  # before node.db, where entries stand before their head is signed
         held = self.db.agreements()
         fresh = held if len(held) != len(self.laws) else []
         heads = {party: self.db.head(log_id) for party, log_id in self.logs.items()}

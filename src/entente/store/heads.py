@@ -27,6 +27,7 @@ _swap = (
     )
     .values(size=bindparam("b_size"), root=bindparam("b_root"), line=bindparam("b_line"))
 )
+_all = select(t.signed.c.origin, t.signed.c.size, t.signed.c.root, t.signed.c.line)
 _clock = select(t.watermark.c.at).where(t.watermark.c.id == 1)
 _new_clock = insert(t.watermark).prefix_with("OR REPLACE")
 
@@ -60,6 +61,11 @@ class Heads(Database):
                 return None
             self._known[name] = Head(int(row[0]), str(row[1]), bytes(row[2]))
         return self._known[name]
+
+    def refresh(self) -> None:
+        """Known is what the file says by now: for whoever only reads what another connection writes."""
+        self._known = {str(row[0]): Head(int(row[1]), str(row[2]), bytes(row[3])) for row in self.all(_all)}
+        self._mark = None
 
     def swap(self, name: str, old: Head | None, new: Head, *, at: str | None = None) -> None:
         """`new` is the last head if `old` still was; `at` moves the watermark. The caller has shown that it extends.

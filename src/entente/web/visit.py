@@ -110,7 +110,7 @@ class Visit:
 
     def time(self, text: str) -> Cell:
         """A time, as both capitals read it; a dash if there is none."""
-        return Cell(text, "time") if text else Cell("-")
+        return Cell(text, "time") if text else Cell("-", "code")  # not read as a time, in a column of times
 
     def age(self, text: str) -> str:
         """How long ago that was."""

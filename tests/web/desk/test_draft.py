@@ -218,8 +218,8 @@ def test_what_stays_is_shown_with_rule_article_and_what_names_it(hands: Hands) -
     rid = proposed(hands, marked(11, 0, "crossing"), group(), related())
     text = hands.read("rung4", f"/draft/{rid}")
     assert "Sundew Crane" in text
-    assert "The article keeps back objects of this type" in text
-    assert "It names something that is kept back" in text
+    assert "Its type is not kept back by the article" in text
+    assert "It names nothing that is kept back" in text
     assert "References to what is kept back, on this page" in text
     rows = hands.get("rung4", f"/draft/{rid}.json").json()["rows"]
     assert [row["fate"] for row in rows] == ["crosses as imported", "stays", "stays"]

@@ -51,7 +51,8 @@ def draft(visit: Visit) -> Page:
         fault = None
     except EntenteError as trouble:
         objects, fault = None, trouble
-    made: list[Block] = [_steps(visit, one, found), _about(visit, one)]
+    forms = _forms(visit, one, shown=objects is not None)
+    made: list[Block] = [_steps(visit, one, found), *_down_to(forms), _about(visit, one)]
     if one.approvals or one.open:
         made.append(_approvals(visit, one))
     if objects is None:
@@ -59,8 +60,16 @@ def draft(visit: Visit) -> Page:
         made.append(Text(said("The bytes"), told))
     else:
         made += [_counted(objects), objects.listing(), *objects.page()]
-    made += [rules_table(found), *_forms(visit, one, shown=objects is not None)]
+    made += [rules_table(found), *forms]
     return Page(said("Draft under review"), made, lead=_lead(visit, one, found), crumbs=CRUMBS)
+
+
+def _down_to(forms: Sequence[Block]) -> list[Block]:
+    """Links to the forms at the page's foot, below all that is to be read first."""
+    places = {"approve": "role", "refuse": "reason"}
+    found = [form for form in forms if isinstance(form, Form) and form.act in places]
+    links = [Cell(form.title, href=f"#f-{form.act}-{places[form.act]}") for form in found]
+    return [Links(said("At the foot of this page"), links)] if links else []
 
 
 def _lead(visit: Visit, one: Waiting, found: Sequence[Finding]) -> Content:
@@ -174,7 +183,7 @@ def _counted(objects: Objects) -> Table:
         note = said("{n} crossing objects have prose that points at what stays.", n=found, tone="wait" if found else "")
     else:
         note = said("Prose that points at what stays is found by the filter of the list.")
-    columns = [said("What becomes of the objects"), said("Article"), said("Objects")]
+    columns = [said("Crosses, or the rule not met"), said("Article"), said("Objects")]
     return Table(said("In sum"), columns, rows, note=note if objects.all_seen else "")
 
 

@@ -1,33 +1,20 @@
 """One entry: what it says, its exact bytes, and the proof that it stands where it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from entente.node.ledger import PARTNER
+from entente.errors import StateError
+from entente.node.proven import Head, entry_proof
 from entente.register.entry import Entry
-from entente.register.proof import consistency_proof, inclusion_proof
 from entente.web.desk.books import clear_rank, entry_of
 from entente.web.desk.register import concerned, may_read
 from entente.web.desk.telling import KINDS, word
-from entente.web.page import Block, Cell, Content, Facts, Links, Page, Said, Table, Text, said
+from entente.web.page import Block, Cell, Content, Facts, Line, Links, Page, Said, Table, Text, said
 from entente.web.screen import page
 from entente.web.visit import Visit
 
 MOST_LINES = 200  # of an entry in words; its exact bytes have all
-BY_HAND = (
-    said("1. Take the exact bytes below. SHA-256 over one byte 00 and these bytes is the leaf hash."),
-    said(
-        "2. Go through the inclusion hashes in order, as RFC 9162, 2.1.3.2 says. Where the entry's number is odd, or "
-        "the last of its level, the hash stands left of yours, else right; SHA-256 over one byte 01, left and right is "
-        "the next. Halve the number each time; where it is the last and even, halve it until it is odd."
-    ),
-    said("3. What comes out must be the root in the third line of the signed note, in base64 there."),
-    said("4. Check the note's signature with the log key that entry 0 of this register states."),
-    said(
-        "5. The consistency hashes lead from the cosigned head to the signed one in the same way (RFC 9162, 2.1.4.2)."
-    ),
-    said("Or let verify.py do all of it: python verify.py and the folder of this node."),
-)
+LAST = said("Or let verify.py do all of it: `python3 verify.py` and the folder of this node.")
 
 
 @page("/entry/{party}/{idx}", said("Entry"))
@@ -117,7 +104,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 -
     elif isinstance(value, list):
         yield name, ", ".join(map(str, value)) or "-"
     else:
-        yield name, str(value)
+        yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # The proof
@@ -125,40 +112,37 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 -
 
 def _proof(visit: Visit, party: str, idx: int) -> list[Block]:
     """The way from the entry to the head that its party signed, and from there to the one that the other cosigned."""
-    node, tree = visit.node, visit.node.trees[party]
-    ours = party == node.party
-    signed = node.head_of(party) if ours else node.db.get_note(node.logs[party], PARTNER)
-    cosigned = node.db.get_note(node.logs[party], "acknowledged") if ours else node.head_of(party)
-    if signed is None or not idx < signed.size <= tree.size:
+    try:
+        found = entry_proof(visit.node, party, idx)
+    except StateError:
         none = said("No signed head that covers it is held here yet.", tone="wait")
         return [Facts(said("Proof"), [(said("State"), none)])]
-    note = signed.line if hasattr(signed, "line") else signed.data
-    path = inclusion_proof(tree, idx, signed.size)
-    rows: list[tuple[Said | str, Content]] = [
-        (said("Leaf hash"), Cell(tree.leaf(idx).hex(), "digest")),
-        (said("Signed head"), said("{n} entries, root {root}", n=signed.size, root=tree.root(signed.size).hex())),
+    signed, cosigned = found.signed, found.cosigned
+    rows: list[tuple[Said | str, Line]] = [
+        (said("Leaf hash"), Cell(found.leaf, "digest")),
+        (said("Signed head"), [said("{n} entries, root", n=signed.size), Cell(signed.root, "digest")]),
     ]
-    blocks: list[Block] = []
-    hashes = [Text(said("Inclusion hashes, in order"), _lines(path), pre=True)]
-    if cosigned is not None and 0 < cosigned.size <= signed.size:
-        covers = said("covers it", tone="good") if idx < cosigned.size else said("does not cover it yet", tone="wait")
-        rows.append((said("Cosigned head"), said("{n} entries", n=cosigned.size)))
-        rows.append((said("The other party's cosignature"), covers))
-        hashes.append(
-            Text(said("Consistency hashes, from the cosigned to the signed head"),
-                 _lines(consistency_proof(tree, cosigned.size, signed.size)), pre=True)
-        )  # fmt: skip
-    blocks += [Facts(said("Proof"), rows), *hashes, _note(said("The signed note"), note)]
     if cosigned is not None:
-        data = cosigned.line if hasattr(cosigned, "line") else cosigned.data
-        if data != note:
-            blocks.append(_note(said("The cosigned note"), data))
-    return [*blocks, Text(said("How to check it by hand"), BY_HAND)]
+        rows.append(
+            (said("Cosigned head"), [said("{n} entries, root", n=cosigned.size), Cell(cosigned.root, "digest")])
+        )
+    covers = said("covers it", tone="good") if found.covered else said("does not cover it yet", tone="wait")
+    rows.append((said("The other party's cosignature"), covers))
+    made: list[Block] = [
+        Facts(said("Proof"), rows),
+        Text(said("Inclusion hashes, in order"), _hashes(found.inclusion), pre=True),
+        _note(said("The signed note"), signed),
+    ]
+    if cosigned is not None:
+        made.append(Text(said("Consistency hashes, cosigned to signed"), _hashes(found.consistency), pre=True))
+        made.append(_note(said("The cosigned note"), cosigned))
+    return [*made, Text(said("How to check it by hand"), [*map(said, found.steps), LAST])]
 
 
-def _lines(hashes: list[bytes]) -> list[Content]:
-    return [Cell("\n".join(one.hex() for one in hashes), "pre")] if hashes else [said("none is needed")]
+def _hashes(hashes: Sequence[str]) -> list[Content]:
+    return [Cell("\n".join(hashes), "pre")] if hashes else [said("none is needed")]
 
 
-def _note(title: Said, data: bytes) -> Text:
-    return Text(title, [Cell(data.decode("utf-8", "backslashreplace"), "pre")], pre=True)
+def _note(title: Said, head: Head) -> Text:
+    """A note's exact text, and the keys that its lines are checked with."""
+    return Text(title, [Cell(head.note, "pre"), *(Cell(key, "code") for key in head.keys)], pre=True)

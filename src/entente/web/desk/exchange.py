@@ -50,13 +50,15 @@ def exchange(visit: Visit) -> Page:
         *(_direction(visit, side, rows) for side in (visit.node.side, visit.node.other_side)),
         *_drafts(found),
         *_waiting(visit, found),
-        _over_time(found),
-        _hours(visit, found),
         Links(said("Go on from here"), links),
         _listing(visit, rows),
+        _over_time(found),
+        _hours(visit, found),
     ]
     waiting = sum(len(one.waiting) for one in found.directions)
-    lead = said("{n} releases without an answer", tone="wait" if waiting else "good", n=waiting)
+    lead = said("Every release is answered.", tone="good")
+    if waiting:
+        lead = said("{n} releases without an answer", tone="wait", n=waiting)
     return Page(said("Exchange"), blocks, lead=lead)
 
 
@@ -174,7 +176,7 @@ def _waiting(visit: Visit, found: Traffic) -> list[Table]:
     title = said("Without an answer, the oldest first")
     more = len(waiting) - MOST_WAITING
     note = said("{n} more stand in the list below.", n=more) if more > 0 else ""
-    return [Table(title, columns, rows, said("Every release is answered."), note)]
+    return [Table(title, columns, rows, said("None."), note)]
 
 
 def _waits(visit: Visit, one: Waiting) -> tuple[Content, ...]:
@@ -202,7 +204,9 @@ def _over_time(found: Traffic) -> Figure:
     chart = charts.bars("exchange", f"Releases a day, {labels[0]} to {labels[-1]}", labels, *series)
     before = found.days.before
     rows: list[tuple[Content, ...]] = [(said("before that"), before.get(first, 0), before.get(second, 0))]
-    rows += [(Cell(one.day), one.counts.get(first, 0), one.counts.get(second, 0)) for one in days]
+    busy = [one for one in days if any(one.counts.values())]
+    rows += [(Cell(one.day), one.counts.get(first, 0), one.counts.get(second, 0)) for one in busy]
+    rows.append((said("each other day"), 0, 0))
     columns = [said("Day (UTC)"), said("{party}", party=first), said("{party}", party=second)]
     return figure(said("Exchange over time"), chart, columns, rows)
 
@@ -276,7 +280,7 @@ def _row(visit: Visit, row: Listed) -> Row:
     cells: dict[str, Content] = {
         "release": Cell(f"{row.party} {fact.number}"), "at": visit.time(fact.at), "state": word(WORDS, row.state),
         "area": Cell(fact.area), "article": Cell(fact.article), "format": Cell(fact.format), "records": fact.records,
-        "answer": word(OUTCOMES, row.answer) if row.answer else said("none yet"), "received": visit.time(row.received),
-        "rid": Cell(fact.rid, "digest"),
+        "answer": word(OUTCOMES, row.answer) if row.answer else said("none yet"),
+        "received": visit.time(row.received) if row.received else "", "rid": Cell(fact.rid, "digest"),
     }  # fmt: skip
     return Row(fact.rid, cells, f"/release/{fact.rid}", visit.mark(row.marking, row.party))

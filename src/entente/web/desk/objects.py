@@ -37,7 +37,7 @@ COLUMNS = (
     Column("title", said("Object")),
     Column("type", said("Type"), "code"),
     Column("fate", said("What becomes of it")),
-    Column("rule", said("Rule")),
+    Column("rule", said("Rule not met")),
     Column("article", said("Article")),
     Column("id", said("Id"), "code"),
     Column("sha256", said("SHA-256"), "digest"),
@@ -115,7 +115,7 @@ class Objects:
             fates.append(("mentions", said("its prose points at what stays")))
         return Listing(
             said("Objects"), COLUMNS, lambda first, most: self.some(numbers[first : first + most]), self._row,
-            [Filter("fate", said("What becomes of it"), fates), Filter("rule", said("Kept back by"), rules)],
+            [Filter("fate", said("What becomes of it"), fates), Filter("rule", said("Rule not met"), rules)],
             len(numbers), stamp=lambda: self.one.row.rid,
         )  # fmt: skip
 
@@ -128,7 +128,7 @@ class Objects:
             "rule": rule_words(one.rule) if one.rule else "",
             "article": one.article,
             "id": Cell(one.id, "code"),
-            "sha256": Cell(one.sha256, "digest"),
+            "sha256": Cell(one.sha256[:16], "digest"),
         }
         return Row(str(one.number), cells, f"/draft/{self.one.row.rid}/object/{one.number}", self.mark(one))
 
@@ -162,9 +162,10 @@ class Objects:
         source = lines_of(one.source)[0] if self._source_seen(one) else []
         outgoing, rest = lines_of(one.outgoing)
         left = beside(source, outgoing) if one.changed else [("\n".join(source), True)]
+        cut = one.changed and is_stripped(one)
         right = [("\n".join(outgoing), True)]
         used = max(sum(len(text) for text, _ in left), len(right[0][0]))
-        words = "{n}. {name}: something is stripped" if one.changed else "{n}. {name}"
+        words = "{n}. {name}: something is stripped" if cut else "{n}. {name}"
         made: list[Block] = [
             Beside(
                 said(words, n=n, name=name),
@@ -191,7 +192,7 @@ class Objects:
             (said("SHA-256"), Cell(one.sha256, "digest")),
         ]
         if one.rule:
-            rows.append((said("Kept back by"), [rule_words(one.rule), Cell(f"Art. {one.article}")]))
+            rows.append((said("Rule not met"), [rule_words(one.rule), Cell(f"Art. {one.article}")]))
         made: list[Block] = [Facts(said("What it is"), rows)]
         if one.crosses:
             return [*made, *self.bytes_of(one, 2 * LONG)[0], *self.partner_has([one])]
@@ -264,12 +265,19 @@ def rule_text(rule: str) -> Said | str:
     return words if isinstance(words, Said) else rule
 
 
+def is_stripped(one: Reviewed) -> bool:
+    """Whether something of a changed object does not go out, or is not known to; other spaces alone are nothing."""
+    return not all(kept for _, kept in beside(lines_of(one.source)[0], lines_of(one.outgoing)[0])) or not one.outgoing
+
+
 def fate_of(one: Reviewed) -> Said:
     """What becomes of an object."""
     if not one.crosses:
         return said("stays", tone="bad")
-    if one.changed:
+    if one.changed and is_stripped(one):
         return said("crosses, stripped", tone="wait")
+    if one.changed:
+        return said("crosses, written with other spaces", tone="good")
     return said("crosses as imported", tone="good") if one.source_sha256 else said("crosses", tone="good")
 
 

@@ -44,7 +44,7 @@ def _summed(account: Account, year: int = 0) -> Summed:
     totals: list[dict[str, Any]] = []
     states = {kind: dict.fromkeys(("agree", "differ", "only"), 0) for kind in STATED}
     invalid = 0
-    for line in account.text.splitlines():
+    for line in account.text.rstrip(b"\n").split(b"\n"):
         row: dict[str, Any] = msgspec.json.decode(line)
         if row["kind"] in ("total", "since"):
             totals.append(row)

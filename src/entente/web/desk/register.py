@@ -80,8 +80,8 @@ def _row(visit: Visit, line: Line, data: bytes) -> Row:
     about, says, mark = _about(visit, line, data)
     invalid = any(bad.idx == line.idx for bad in visit.node.pair.sides[line.party].invalid)
     cells: dict[str, Content] = {
-        "entry": Cell(f"{line.party} {line.idx:,}"), "at": visit.time(line.at), "kind": word(KINDS, line.kind),
-        "about": about, "says": says,
+        "entry": Cell(f"{line.party} {line.idx:,}"), "at": visit.time(line.at) if line.at else "",
+        "kind": word(KINDS, line.kind), "about": about, "says": says,
         "state": said("changes nothing", tone="bad") if invalid else said("counts", tone="good"),
     }  # fmt: skip
     return Row(f"{line.party}/{line.idx}", cells, f"/entry/{line.party}/{line.idx}", mark)

@@ -47,8 +47,8 @@ RULES: dict[str, Said] = {
     "shown": said("The bytes shown are the bytes committed to"),
     "running": said("This node may sign"),
     "mapped": said("Its foreign marking is mapped"),
-    "withhold": said("The article keeps back objects of this type"),
-    "reference": said("It names something that is kept back"),
+    "withhold": said("Its type is not kept back by the article"),
+    "reference": said("It names nothing that is kept back"),
 }
 
 

@@ -68,7 +68,8 @@ def search(visit: Visit) -> Page:
     """What is found: by name first, then objects, the newest first."""
     asked = visit.query.get("q")
     wanted = sought(visit)
-    enough = sum(map(len, wanted.words)) >= LEAST
+    narrowed = any(visit.query.get(key) for key in ("in", "area", "type"))
+    enough = sum(map(len, wanted.words)) >= LEAST or (narrowed and not wanted.words)
     finding = Finding(visit, wanted)
     filters = [
         Filter("q", said("Words or id")),
@@ -80,7 +81,7 @@ def search(visit: Visit) -> Page:
     listing = Listing(
         said("Objects"), COLUMNS, finding.items if enough else lambda _first, _most: (),
         lambda found: _row(visit, found), filters, stamp=lambda: str(visit.node.view.number("stamp")), bulk=[down],
-        empty=said("No object that you may read holds this.") if enough else said("Write at least two characters."),
+        empty=said("No object that you may read holds this.") if enough else said("Write two characters, or say where."),
     )  # fmt: skip
     named = _named(visit, asked) if enough and not visit.query.first else []
     blocks: list[Block] = [listing]

@@ -84,7 +84,7 @@ def steps_table(visit: Visit, title: Said, steps: Iterable[Step]) -> Table:
     """What happened, step by step, each with where it stands; steps to releases not for this visitor are left out."""
     rows: list[tuple[Content, ...]] = []
     for step in steps:
-        if step.rid and not _may_know(visit, step.rid):
+        if step.rid and not may_know(visit, step.rid):
             continue
         where: Content = said("table of node.db")
         if step.party:
@@ -97,7 +97,8 @@ def steps_table(visit: Visit, title: Said, steps: Iterable[Step]) -> Table:
     return Table(title, columns, rows)
 
 
-def _may_know(visit: Visit, rid: str) -> bool:
+def may_know(visit: Visit, rid: str) -> bool:
+    """Whether the visitor may know of a release or draft with this id, if there is one."""
     if release_named(visit, rid) is not None:
         return True
     if any(side.release(rid) is not None for side in visit.node.pair.sides.values()):

@@ -170,7 +170,7 @@ def _row(visit: Visit, one: Promise) -> Row:
     strengths = list(dict.fromkeys(each.strength for each in _bodies(one)))
     cells: dict[str, Content] = {
         "key": Cell(one.key), "owed": Cell(one.owed_by), "words": Cell(" ".join(words.split()), lang=language),
-        "strength": Cell(" / ".join(strengths)), "due": visit.time(one.due),
+        "strength": Cell(" / ".join(strengths)), "due": visit.time(one.due) if one.due else "",
         "stated": STATED[standing(one.stated.state, own)], "ours": Cell(one.value(own) or "-"),
         "theirs": Cell(one.value(other) or "-"), "claimed": STATED[_claimed(one, own)],
     }  # fmt: skip
