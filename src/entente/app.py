@@ -32,11 +32,12 @@ def validate(form: str, releases: list[list[Data]]) -> list[list[Record] | str]:
 
 def web(door: "Door") -> "Starlette":
     """What this node serves its own persons and their tools."""
+    from entente.areas.intelligence.pages import SCREENS as INTELLIGENCE_SCREENS  # noqa: PLC0415 - see below
     from entente.areas.intelligence.taxii_server import HANDLERS, TaxiiServer  # noqa: PLC0415 - see below
     from entente.web.desk import SCREENS  # noqa: PLC0415 - a quarter of a second that no other verb should pay
     from entente.web.site import make_site  # noqa: PLC0415
 
-    return make_site(door, SCREENS, TaxiiServer(door).routes(), HANDLERS, "/taxii2")
+    return make_site(door, (*SCREENS, *INTELLIGENCE_SCREENS), TaxiiServer(door).routes(), HANDLERS, "/taxii2")
 
 
 def groups(opened: "Opened") -> "tuple[click.Group, ...]":

@@ -202,10 +202,10 @@ class Walk:
             if isinstance(one, Route) and method in (one.methods or ()) and not one.path.startswith("/taxii2")
         ]
 
-    def route_of(self, path: str) -> str | None:
-        """The route that answers GET for this address; None if there is none."""
-        scope = {"type": "http", "method": "GET", "path": unquote(path.partition("?")[0]), "headers": []}
-        for one in self.routes("GET"):
+    def route_of(self, path: str, method: str = "GET") -> str | None:
+        """The route that answers this method for this address; None if there is none."""
+        scope = {"type": "http", "method": method, "path": unquote(path.partition("?")[0]), "headers": []}
+        for one in self.routes(method):
             if one.matches(scope)[0] is Match.FULL:
                 return one.path
         return None

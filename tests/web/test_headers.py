@@ -4,6 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 import pytest
 
@@ -147,7 +148,12 @@ def raw(walk: Walk, path: str, query: bytes, who: str) -> tuple[int, dict[str, s
         "headers": headers, "scheme": "http", "http_version": "1.1", "server": ("127.0.0.1", 80), "client": None,
     }  # fmt: skip
 
+    asked: list[None] = []
+
     async def receive() -> dict[str, Any]:
+        if asked:
+            await anyio.sleep_forever()  # nobody goes away
+        asked.append(None)
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:

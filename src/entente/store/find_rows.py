@@ -26,7 +26,8 @@ _COLUMNS = (
     func.coalesce(_thing.shelf, ""),
     _thing.order,
 )  # fmt: skip
-_text = case((_thing.text == "", cast(_thing.data, Text)), else_=_thing.text)
+# what shows its words in its bytes shows its id there too; where those are escaped, the title still holds them
+_text = case((_thing.text == "", cast(_thing.data, Text)), else_=_thing.id + " " + _thing.text)
 _of_place = (bindparam("b_place") == _thing.place,)
 _readable = (*_of_place, _thing.rank <= bindparam("b_rank"))
 _count_at = select(func.count()).select_from(t.thing).where(*_readable)
@@ -92,7 +93,7 @@ def _find(words: int, *, typed: bool) -> Select[tuple[object, ...]]:
         where.append(func.coalesce(_thing.type, "") == bindparam("b_type"))
     for number in range(words):
         word = bindparam(f"b_word{number}", type_=Text)
-        where.append(or_(*(field.like(word, escape="\\") for field in (_thing.title, _thing.id, _text))))
+        where.append(or_(*(field.like(word, escape="\\") for field in (_thing.title, _text))))
     return select(*_COLUMNS).where(*where).order_by(_row.desc()).limit(bindparam("b_most")).offset(bindparam("b_first"))
 
 

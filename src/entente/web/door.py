@@ -22,6 +22,7 @@ from entente.web.permits import path_of
 from entente.web.signin import SignIn, Visitor
 
 MOST_KEPT = 64
+HOUR = len("2026-11-22T09")
 T = TypeVar("T")
 
 
@@ -76,10 +77,15 @@ class Door:
             self._onlooker.refresh()
             yield self._onlooker
 
-    def kept(self, node: Node, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
-        """What `make` gives, made once as long as the registers and the minute are the same; inside `reading` alone."""
+    def kept(self, node: Node, key: tuple[Hashable, ...], make: Callable[[], T], *, hourly: bool = False) -> T:
+        """What `make` gives, made once as long as the registers and the minute are the same; inside `reading` alone.
+
+        `key` tells apart what one function makes for several readers; what two functions make never meets. `hourly`:
+        the minute does not matter to it.
+        """
+        now = node.now()[: HOUR if hourly else None]
         heads = tuple((tree.size, tree.root()) for tree in node.trees.values())  # a restore may grow to the same size
-        whole = (*key, heads, node.law.hash, node.now())
+        whole = (make.__module__, make.__qualname__, *key, heads, node.law.hash, now)
         if whole not in self._kept:
             self._kept[whole] = make()
             if len(self._kept) > MOST_KEPT:

@@ -80,7 +80,7 @@ def test_a_document_of_the_partners_leaves_as_a_numbered_copy_alone(held: Held) 
     assert seat.ask(f"{path}/file").status_code == 404
     assert seat.ask(f"{path}/file?copy=1&ticket=é").status_code == 404
     fields = {"holder": "The duty officer", "place": "Room 4"}
-    assert seat.hand_in(path, "copy", **fields, password="wrong").status_code == 400
+    assert seat.hand_in(path, "copy", **fields, password=PASSWORD[1:]).status_code == 400
     assert copies_of(held.site.node, held.theirs) == []
     where = seat.do(path, "copy", **fields, password=PASSWORD)
     (copy,) = copies_of(held.site.node, held.theirs)
@@ -95,16 +95,31 @@ def test_a_document_of_the_partners_leaves_as_a_numbered_copy_alone(held: Held) 
 
 def test_a_document_is_taken_in_with_its_cover(held: Held) -> None:
     seat = Seat(held.site, "doc0")
-    fields = {"title-en": "A new one", "title-ko": "새 문서", "language": "en", "kind": "report", "map": held.map,
-              "author": "The harbour office", "date": "2026-05-30", "parents": [held.theirs]}  # fmt: skip
+    fields: dict[str, str | list[str]] = {
+        "title-en": "A new one",
+        "title-ko": "새 문서",
+        "language": "en",
+        "kind": "report",
+        "map": held.map,
+        "author": "The harbour office",
+        "date": "2026-05-30",
+        "parents": [held.theirs],
+    }
     files = {"file": ("new.txt", b"words\n", "text/plain")}
     where = seat.do("/documents/new", "take", files=files, **fields)
     source = held.site.node.db.source(where.rpartition("/")[2])
     assert source is not None
     (thing,) = held.site.node.view.things(source.id)
     assert (thing.title, thing.type) == ("A new one", "report")
-    for wrong in ({"kind": "x"}, {"language": "x"}, {"date": "30 May"}, {"parents": ["0" * 64]}, {"map": "x"},
-                  {"title-en": "", "title-ko": ""}):  # fmt: skip
+    wrongs: tuple[dict[str, str | list[str]], ...] = (
+        {"kind": "x"},
+        {"language": "x"},
+        {"date": "30 May"},
+        {"parents": ["0" * 64]},
+        {"map": "x"},
+        {"title-en": "", "title-ko": ""},
+    )
+    for wrong in wrongs:
         before = len(held.site.node.db.sources())
         answer = seat.hand_in("/documents/new", "take", files=files, **{**fields, **wrong})
         assert answer.status_code == 400, (wrong, text_of(answer.text))

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from stix_objects import as_bytes, bundle_of, indicator
 
@@ -30,14 +31,14 @@ def test_the_inbox_lists_releases_and_imports_with_state_and_reason(filled: Site
     assert {row["what"].partition(" ")[0] for row in rows} == {"release", "import"}
     assert {row["state"] for row in rows} == {"received", "taken in, some set aside"}
     assert [row["records"] for row in rows if row["what"].startswith("release")] == ["2"]
-    assert [row["why"] for row in rows if row["what"].startswith("import")] == ["1 set aside"]
+    assert {row["why"] for row in rows if row["what"].startswith("import")} == {"1 set aside"}
     assert "1 received since yesterday" in Seat(filled, "rung3").see("/inbox")
 
 
 def test_an_import_counts_only_what_its_reader_may_read(filled: Site) -> None:
     for name, count in (("rung0", "1"), ("rung3", "2")):
-        (row,) = Seat(filled, name).rows("/inbox.json?kind=import")
-        assert row["records"] == count, name
+        rows = Seat(filled, name).rows("/inbox.json?kind=import")
+        assert [row["records"] for row in rows if row["records"] != "0"] == [count], name
 
 
 def test_whoever_lacks_the_area_sees_an_empty_inbox(filled: Site) -> None:
@@ -55,13 +56,13 @@ def test_filters_narrow_the_inbox(filled: Site) -> None:
 
 
 def test_quarantine_says_which_object_and_why_and_quotes_nothing(filled: Site) -> None:
-    (row,) = Seat(filled, "rung4").rows("/quarantine.json")
+    (row,) = [one for one in Seat(filled, "rung4").rows("/quarantine.json") if one["which"]]
     assert row["which"].startswith("objects[2] indicator--")
     assert "valid_from" in row["why"]
     assert len(row["sha256"]) == 64
     page = Seat(filled, "rung4").ask("/quarantine").text
     assert "CANARY" not in page
-    (source,) = [one for one in filled.node.db.sources() if one.quarantined]
+    source = next(one for one in filled.node.db.sources() if one.quarantined and one.count)
     assert "CANARY" not in repr(set_aside(filled.node, source.id))
 
 
@@ -79,3 +80,19 @@ def test_the_banner_is_the_highest_of_the_rows_shown(filled: Site) -> None:
 def test_the_list_as_json_is_whole(filled: Site) -> None:
     found = json.loads(Seat(filled, "rung4").ask("/inbox.json").text)
     assert found["end"].startswith(f"rows={len(found['rows'])} ")
+
+
+def test_an_area_whose_reasons_may_quote_keeps_none(filled: Site) -> None:
+    """The journal then has the digest alone."""
+    node = filled.node
+    before = node.areas
+    node.areas = {**before, AREA: msgspec.structs.replace(before[AREA], quotes=True)}
+    try:
+        bad = as_bytes(indicator(67, pattern="CANARY"))
+        done = node.import_file(AREA, bundle_of(bad), place="q.json", map_id=filled.map_id)
+    finally:
+        node.areas = before
+    (found,) = set_aside(node, done.source)
+    assert (found.place, found.reason, len(found.sha256)) == ("", "", 64)
+    rows = Seat(filled, "rung4").rows(f"/quarantine.json?import={done.source}")
+    assert [row["why"] for row in rows] == ["the reason was told at the import, and not kept"]

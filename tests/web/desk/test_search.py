@@ -58,7 +58,7 @@ def test_all_words_must_be_there_and_what_is_quoted_stands_together(filled: Site
 
 
 def test_one_letter_is_too_little(filled: Site) -> None:
-    assert "at least two characters" in Seat(filled, "rung0").see("/search?q=n")
+    assert "Write two characters" in Seat(filled, "rung0").see("/search?q=n")
     assert Seat(filled, "rung0").rows("/search.json?q=n") == []
 
 

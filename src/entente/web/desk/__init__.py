@@ -1,6 +1,7 @@
 """The core's own screens. `SCREENS` is all the app knows of them; each file is one part of the desk's work."""
 
 from entente.web.desk.act import listed, one_act
+from entente.web.desk.admin import admin
 from entente.web.desk.api import api, description
 from entente.web.desk.custody import life
 from entente.web.desk.desk import desk
@@ -10,9 +11,11 @@ from entente.web.desk.entry import entry
 from entente.web.desk.exchange import exchange
 from entente.web.desk.extract import audit
 from entente.web.desk.inbox import inbox
+from entente.web.desk.law import agreement
 from entente.web.desk.me import me, passkey
 from entente.web.desk.order import order
 from entente.web.desk.papers import PAPERS
+from entente.web.desk.persons import person, persons
 from entente.web.desk.propose import imports, source
 from entente.web.desk.quarantine import quarantine
 from entente.web.desk.reconcile import reconcile
@@ -35,5 +38,6 @@ SCREENS = (
     exchange, release, reconcile,
     register, entry, life, verify, audit,
     undertakings_, undertaking,
+    admin, persons, person, agreement,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip

@@ -235,7 +235,7 @@ def document_file(visit: Visit) -> File:
     sheet, data = held[0].sheet, whole(held[0].file)
     if hashlib.sha256(data).hexdigest() != sheet.sha256:
         raise visit.missing()
-    return File(f"document-{sheet.sha256[:16]}", "application/octet-stream", lambda: data)
+    return File(data, f"document-{sheet.sha256[:16]}", "application/octet-stream")
 
 
 # Taking one in
@@ -303,8 +303,8 @@ def _take(visit: Visit, given: Given) -> Done:
     map_id = chosen_map(visit, given, *areas)
     done = visit.node.document(data, stated, label=given.get("label"), parents=parents, place=name, map_id=map_id)
     if done.quarantined:
-        words = said("Set aside, it cannot be proposed: {why}", tone="bad", why=done.quarantined[0].reason)
-        return Done(f"/import/{done.source}", words)
+        refused = said("Set aside, it cannot be proposed: {why}", tone="bad", why=done.quarantined[0].reason)
+        return Done(f"/import/{done.source}", refused)
     return Done(f"/import/{done.source}", said("Taken in. It can be proposed."))
 
 

@@ -190,9 +190,11 @@ def _waits(visit: Visit, one: Waiting) -> tuple[Content, ...]:
 # Pictures
 
 
-def figure(title: Said, chart: Chart, columns: Sequence[Said], rows: Sequence[Sequence[Content]]) -> Figure:
+def figure(
+    title: Said, chart: Chart, columns: Sequence[Said], rows: Sequence[Sequence[Content]], note: Said | str = ""
+) -> Figure:
     """A picture with its table."""
-    return Figure(title, chart.svg, Table(title, columns, rows))
+    return Figure(title, chart.svg, Table(title, columns, rows, note=note))
 
 
 def _over_time(found: Traffic) -> Figure:

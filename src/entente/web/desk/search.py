@@ -81,9 +81,9 @@ def search(visit: Visit) -> Page:
     listing = Listing(
         said("Objects"), COLUMNS, finding.items if enough else lambda _first, _most: (),
         lambda found: _row(visit, found), filters, stamp=lambda: str(visit.node.view.number("stamp")), bulk=[down],
-        empty=said("No object that you may read holds this.") if enough else said("Write two characters, or say where."),
+        empty=said("No object that you may read fits.") if enough else said("Write two characters, or say where."),
     )  # fmt: skip
-    named = _named(visit, asked) if enough and not visit.query.first else []
+    named = _named(visit, asked) if asked and enough and not visit.query.first else []
     blocks: list[Block] = [listing]
     if named:
         columns = [said("What"), said("Name"), said("More")]

@@ -209,7 +209,8 @@ def _release(visit: Visit, side: Side, fact: ReleaseFact) -> Cell:
 def _overdue(visit: Visit) -> list[Block]:
     """Duties of either party that are overdue, about what the visitor may know of."""
     node = visit.node
-    every = visit.door.kept(node, ("overdue",), lambda: [duty for duty in node.duties() if duty.overdue])
+    open_ones = visit.door.kept(node, ("duties",), node.duties, hourly=True)
+    every = [duty for duty in open_ones if duty.due is not None and duty.due <= node.now()]
     rows: list[list[Content]] = []
     count = 0
     for duty in sorted(every, key=lambda one: one.due or ""):

@@ -27,6 +27,7 @@ STATED = {
     THEIRS: said("only theirs", tone="wait"),
     NOBODY: said("nobody claims"),
 }
+PICTURED = 60
 PASSED, COMING, UNDATED = "passed", "coming", "undated"
 
 
@@ -91,8 +92,10 @@ def _when(visit: Visit, one: Promise) -> str:
 
 
 def _picture(visit: Visit, rows: Sequence[Promise]) -> Figure:
-    """Undertakings on the line of their dates."""
+    """Undertakings on the line of their dates: those nearest to today, where there are many."""
     own, other = visit.node.party, visit.node.partner
+    every, rows = len(rows), _nearest(rows, visit.node.now())
+    note = said("The {n} nearest of {all}: the list below has them all.", n=len(rows), all=every)
     mark = visit.portion(clear_rank(visit)) if rows else ""
     items = [Dated(one.key, one.due, one.owed_by == own) for one in rows]
     title = "Undertakings by due date"
@@ -104,7 +107,16 @@ def _picture(visit: Visit, rows: Sequence[Promise]) -> Figure:
         for number, one in enumerate(rows, 1)
     ]  # fmt: skip
     columns = [said("No."), said("Undertaking"), said("Owed by"), said("Due"), said("State")]
-    return figure(said("Undertakings by due date"), chart, columns, told)
+    return figure(said("Undertakings by due date"), chart, columns, told, note if len(rows) < every else "")
+
+
+def _nearest(rows: Sequence[Promise], now: str) -> Sequence[Promise]:
+    """So many of what has a date as a picture can show, half of them past where there are enough."""
+    dated = [one for one in rows if one.due]
+    if len(rows) <= PICTURED:
+        return rows
+    first = sum(one.due <= now for one in dated) - PICTURED // 2
+    return dated[max(0, min(first, len(dated) - PICTURED)) :][:PICTURED]
 
 
 def path_of(key: str) -> str:
