@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Locator, Page, expect
 
-from browser.bed import Desk, Person
+from browser.bed import Person
 
 Way = Literal["mouse", "keyboard", "no scripts"]
 WAYS: tuple[Way, ...] = ("mouse", "keyboard", "no scripts")
@@ -99,6 +100,47 @@ class Hand:
             found.select_option(option.inner_text())
         self.pressed.append(label)
 
+    def date(self, label: str, day: str) -> None:
+        """The field of this label holds this day, YYYY-MM-DD; the browser is English, and takes DD/MM/YYYY by keys."""
+        found = self.page.get_by_label(label, exact=True)
+        if self.way == "keyboard":
+            self.reach(found)
+            self.page.keyboard.type("".join(reversed(day.split("-"))))
+        else:
+            found.fill(day)
+
+    def attach(self, label: str, path: Path) -> None:
+        """The field of this label holds this file, chosen in the browser's own window."""
+        found = self.page.get_by_label(label, exact=True)
+        with self.page.expect_file_chooser() as chooser:
+            if self.way == "keyboard":
+                self.reach(found)
+                self.page.keyboard.press("Enter")
+            else:
+                found.click()
+        chooser.value.set_files(path)
+        self.pressed.append(label)
+
+    def download(self, name: str) -> bytes:
+        """What the link of this name hands over as a file."""
+        found = self.page.get_by_role("link", name=name, exact=True)
+        with self.page.expect_download() as handed:
+            if self.way == "keyboard":
+                self.reach(found)
+                self.page.keyboard.press("Enter")
+            else:
+                found.click()
+        self.pressed.append(name)
+        return handed.value.path().read_bytes()
+
+    def part(self, title: str) -> Locator:
+        """The part of the page that is headed so."""
+        return self.page.get_by_role("region", name=title, exact=True)
+
+    def shown_id(self) -> str:
+        """The id of what is shown, as every list shows it: the beginning of the address's last word."""
+        return self.page.url.rpartition("/")[2][:12]
+
     def tick(self, label: str) -> None:
         """The box of this label is ticked."""
         found = self.page.get_by_label(label, exact=True)
@@ -138,7 +180,3 @@ class Hand:
             self.page.wait_for_timeout(400)
             self.page.reload()
 
-
-def by(desk: Desk, number: int) -> Person:
-    """The person of this number, as the demo lists them."""
-    return desk.people[number]

@@ -29,13 +29,13 @@ def test_a_release_goes_its_whole_way_in_at_most_fifteen_clicks(
     hand.row("import .* intelligence")
     hand.press("Freeze the draft", "button")
     hand.says("objects frozen")
-    draft = page.url.rpartition("/")[2][:12]  # as every list shows it
+    draft = hand.shown_id()
 
     for person in (approver, guard):
         hand.sign_in(person)
         hand.row(draft)
         hand.says("It waits for your approval.")
-        hand.write(PROOF, person.password, within=page.get_by_role("region", name="Approve"))
+        hand.write(PROOF, person.password, within=hand.part("Approve"))
         hand.press("Approve", "button")
     hand.says("It can be dispatched.")
     hand.press("Dispatch", "button")
