@@ -33,7 +33,7 @@ def take_in(hand: Hand, path: Path) -> None:
 def freeze(hand: Hand) -> str:
     """A draft is frozen of the import whose page is open; returns how lists name it."""
     hand.press("Freeze the draft", "button")
-    hand.says("objects frozen")
+    hand.says("frozen")
     return hand.shown_id()
 
 
@@ -86,8 +86,8 @@ def reply(hand: Hand, desk: Desk, words: str) -> str:
     """The partner's question is acknowledged, from Today, by a draft; returns how lists name it."""
     hand.sign_in(desk.people[0])
     hand.wait_for(lambda: hand.page.get_by_role("link", name=words).count() > 0, "the question")
-    hand.row(words)
-    hand.choose("Reply", "acknowledged")
+    hand.row(re.escape(words))
+    hand.choose("What becomes of it", "acknowledged")
     hand.press("Draft the reply", "button")
     hand.says("Drafted. It leaves once enough persons have approved it.")
     return hand.shown_id()

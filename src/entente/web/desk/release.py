@@ -12,6 +12,7 @@ from entente.store.thing_rows import Resting
 from entente.treaty.marking import Marking
 from entente.treaty.request import Finding
 from entente.web.desk.books import release_named
+from entente.web.desk.seen import place_of
 from entente.web.desk.telling import REFUSED, STATES, entry_cell, steps_table, word
 from entente.web.page import (
     Block,
@@ -280,6 +281,7 @@ def _objects(visit: Visit, fact: ReleaseFact) -> Listing:
     holding = view.holding(fact.rid)
     markings = holding[0] if holding is not None else []
     kind, words = visit.query.get("type"), visit.query.get("title")
+    opens = place_of(visit, fact.rid) is not None  # what was withdrawn is not looked at any more
 
     def items(first: int, most: int) -> Sequence[Resting]:
         return visit.node.view.page_of(fact.rid, rank, first, most, kind=kind, words=words)
@@ -290,7 +292,8 @@ def _objects(visit: Visit, fact: ReleaseFact) -> Listing:
             "title": Cell(one.title or one.id), "type": Cell(one.type), "id": Cell(one.id, "code"),
             "version": Cell(one.version), "size": one.size,
         }  # fmt: skip
-        return Row(str(one.number), cells, f"/object/{fact.rid}/{one.number}", visit.portion(one.rank, caveats))
+        href = f"/object/{fact.rid}/{one.number}" if opens else ""
+        return Row(str(one.number), cells, href, visit.portion(one.rank, caveats))
 
     return Listing(
         said("Objects held here"),
