@@ -25,7 +25,7 @@ from lab.walk import Walk
 
 ROWS: list[tuple[str, int]] = []
 STATE = {"stamp": "", "rank": 0, "fails": -1}
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('=+-@\t\r\n",;#|\'＝'), max_size=12)
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("=+-@\t\r\n\",;#|'＝"), max_size=12)
 COLUMNS = [Column("word", said("Word"), sort=True), Column("number", said("Number"), "number", sort=True)]
 
 
@@ -102,7 +102,9 @@ def asked(rows: list[tuple[str, int]], query: dict[str, str]) -> list[tuple[str,
         "sort": st.sampled_from(["word", "-word", "number", "-number"]), "size": st.sampled_from(["25", "50"]),
     }),
 )  # fmt: skip
-def test_pages_json_and_csv_hold_the_same_rows(client: TestClient, rows: list[tuple[str, int]], query: dict[str, str]) -> None:
+def test_pages_json_and_csv_hold_the_same_rows(
+    client: TestClient, rows: list[tuple[str, int]], query: dict[str, str]
+) -> None:
     ROWS[:] = rows
     wanted = asked(rows, query)
     _, told = read_json(client.get("/toy.json", params={**query, "from": "3"}).content)
@@ -127,7 +129,23 @@ def on_pages(client: TestClient, query: dict[str, str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("word", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "|x", "#END rows=5 sha256=x", "＝1", '=HYPERLINK("http://x")', "\r\n#END rows=0"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@x",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "|x",
+        "#END rows=5 sha256=x",
+        "＝1",
+        '=HYPERLINK("http://x")',
+        "\r\n#END rows=0",
+    ],
+)
 def test_no_cell_is_a_formula_or_a_line_of_the_format(client: TestClient, word: str) -> None:
     ROWS[:] = [(word, 1)]
     data = client.get("/toy.csv").content.decode()
@@ -234,7 +252,11 @@ def LISTS(walk: Walk) -> set[str]:  # noqa: N802
 def test_every_export_stands_in_the_home_journal(client: TestClient, site: Site) -> None:
     client.get("/toy.csv")
     site.door.diary.flush()
-    rows = [row for row in site.node.db.raw.execute("SELECT kind, key, data FROM journal").fetchall() if row[0] == diary.EXPORT]
+    rows = [
+        row
+        for row in site.node.db.raw.execute("SELECT kind, key, data FROM journal").fetchall()
+        if row[0] == diary.EXPORT
+    ]
     assert rows
     told = json.loads(rows[-1][2])
     assert (told["by"], told["place"], told["rows"]) == (f"{site.code}/rung3", "/toy.csv", 5)
