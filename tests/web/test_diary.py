@@ -1,4 +1,4 @@
-"""Who read what, took what away, came in or was turned away stands in the home journal; if it cannot, nothing is shown."""
+"""Who read what, took what away, came in or was turned away stands in the home journal, or nothing is shown."""
 
 import json
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from lab.browser import Browser
 from lab.site import PASSWORD, Site, certified, marked, put_password
 
 WORD = "qdiarysecretzz"
+WRONG = "wrong"
 
 
 def lines(site: Site) -> list[tuple[str, str, dict[str, object], str]]:
@@ -64,10 +65,15 @@ def test_sign_in_and_out_and_wrong_passwords_stand_there(site: Site) -> None:
     browser = Browser(site)
     browser.sign_in("asha", "wrong")
     browser.sign_in("asha")
-    browser.hand_in("/me", "token", label="x", days="2", password="wrong")
+    browser.hand_in("/me", "token", label="x", days="2", password=WRONG)
     browser.post("/signout", next(one for one in browser.page("/me").forms if one.action == "/signout").fields)
     found = [(kind, who) for kind, who, *_ in lines(site)][-4:]
-    wanted = [(diary.TURNED_AWAY, "asha"), (diary.SIGN_IN, "IND/asha"), (diary.TURNED_AWAY, "IND/asha"), (diary.SIGN_OUT, "IND/asha")]
+    wanted = [
+        (diary.TURNED_AWAY, "asha"),
+        (diary.SIGN_IN, "IND/asha"),
+        (diary.TURNED_AWAY, "IND/asha"),
+        (diary.SIGN_OUT, "IND/asha"),
+    ]
     assert found == wanted
 
 
@@ -81,7 +87,11 @@ def test_a_password_written_into_the_field_of_the_user_is_kept_nowhere(site: Sit
 def test_no_content_and_no_line_break_gets_in(site: Site, rid: str) -> None:
     read(site, "rung3", f"/draft/{rid}")
     read(site, "rung3", "/draft/%0d%0aread%20evil")
-    rows = [row for row in site.node.db.raw.execute("SELECT kind, key, data FROM journal").fetchall() if row[0] in ("read", "turned-away")]
+    rows = [
+        row
+        for row in site.node.db.raw.execute("SELECT kind, key, data FROM journal").fetchall()
+        if row[0] in ("read", "turned-away")
+    ]
     site.door.diary.flush()
     assert WORD not in repr(rows)
     for row in site.node.db.raw.execute("SELECT data FROM journal").fetchall():

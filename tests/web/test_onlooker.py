@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from entente.node.node import Node
+from entente.web.door import Door
 from lab.acts import entered
 from lab.pair import Pair, copy_of, put_back, sighted
 from lab.site import Site
@@ -27,10 +28,10 @@ def pair(make_pair: object) -> Pair:
     return made
 
 
-def sizes(site: Site, node: Node) -> tuple[int, int]:
+def sizes(node: Node) -> tuple[int, int]:
     """Entries by memory, and by the file."""
     log = node.logs[node.party]
-    return node.side.size if hasattr(node.side, "size") else node.trees[node.party].size, node.db.head(log)[0]
+    return node.trees[node.party].size, node.db.head(log)[0]
 
 
 def test_a_page_sees_one_state_while_the_node_writes(own: Site) -> None:
@@ -42,10 +43,10 @@ def test_a_page_sees_one_state_while_the_node_writes(own: Site) -> None:
     def look() -> None:
         while not stop.is_set():
             with own.door.reading() as node:
-                first = sizes(own, node)
+                first = sizes(node)
                 log = node.logs[node.party]
                 entries = sum(1 for _ in node.db.entries(log))
-                last = sizes(own, node)
+                last = sizes(node)
                 if not first == last == (entries, entries):
                     torn.append((first, entries, last))
                 seen.add(entries)
@@ -100,10 +101,6 @@ def test_a_restored_database_is_what_pages_show(own: Site, tmp_path: Path) -> No
     own.pair.release(own.node, sighted(first=800))
     own.close()
     put_back(own.pair, own.code, "node.db", "view.db", saved=saved)
-    again = Site.__new__(Site)
-    again.pair, again.code = own.pair, own.code
-    from entente.web.door import Door
-
     door = Door(own.node.folder, own.node, own.using)
     with door.reading() as node:
         assert node.trees[own.code].size == size
