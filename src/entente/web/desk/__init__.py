@@ -35,9 +35,9 @@ SCREENS = (
     desk, imports, source, draft, draft_object, listed, one_act, order,
     inbox, quarantine, take_in, search, thing, thing_bytes,
     requests, request, ask, *DOCUMENTS,
-    admin, persons, person, agreement,
     exchange, release, reconcile,
     register, entry, life, verify, audit,
     undertakings_, undertaking,
+    admin, persons, person, agreement,
     me, passkey, api, description, *PAPERS,
 )  # fmt: skip
