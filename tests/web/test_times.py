@@ -51,11 +51,11 @@ def test_a_day_is_that_of_the_readers_own_capital() -> None:
 
 
 @given(
-    st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)),
+    st.integers(631152000, 3786912000),
     st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True),
 )
-def test_the_hours_of_each_zone_and_each_other_day_are_said(moment: datetime, zones: list[str]) -> None:
-    at = moment.replace(second=0, microsecond=0, tzinfo=UTC)
+def test_the_hours_of_each_zone_and_each_other_day_are_said(moment: int, zones: list[str]) -> None:
+    at = datetime.fromtimestamp(moment // 60 * 60, UTC)
     words = clock(time_text(at), zones)
     own = at.astimezone(ZoneInfo(zones[0]))
     assert words.startswith(f"{own.day} {own:%b} {own:%Y} {own:%H:%M} ")
