@@ -18,7 +18,7 @@ def entente(*words: object) -> Result:
 def place() -> Path:
     """The folder of a node, closed, whose first release the partner received."""
     folder = sample_run().folder
-    index = json.loads((folder / "demo.json").read_bytes())
+    index: dict[str, object] = json.loads((folder / "demo.json").read_bytes())
     return folder / next(iter(index))
 
 
