@@ -8,6 +8,7 @@ from entente.commands import (
     consents,
     documents,
     holdings,
+    papers,
     questions,
     releases,
     running,
@@ -29,6 +30,7 @@ VERBS = (
     statements,
     accounts,
     questions,
+    papers,
     tokens,
 )
 for _group in groups(opened):

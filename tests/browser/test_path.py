@@ -49,7 +49,9 @@ def test_a_release_goes_its_whole_way_in_at_most_fifteen_clicks(
     partner.wait_for(lambda: _shows(there, name, "received"), f"{name}, received,")
 
     hand.press("Exchange")
-    hand.wait_for(lambda: _shows(page, f"{ours.party} {name.removeprefix('release ')}", "received"), f"{name}, received,")
+    hand.wait_for(
+        lambda: _shows(page, f"{ours.party} {name.removeprefix('release ')}", "received"), f"{name}, received,"
+    )
     hand.press("Register")
     hand.press("Verify everything now")
     hand.press("Verify now", "button")

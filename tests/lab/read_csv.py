@@ -1,4 +1,4 @@
-"""Reads a list that the desk gave as a file, and refuses what is cut, changed or said to be wrong. Nothing here is ours."""
+"""Reads a list that the desk gave as a file, and refuses what is cut, changed or wrong. Nothing here is ours."""
 
 import csv
 import hashlib

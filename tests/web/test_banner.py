@@ -1,4 +1,4 @@
-"""The banner is never below what stands under it: on every page of every person, at head and foot, and in every file."""
+"""The banner is never below what stands under it: on every page of every person, head and foot, and in every file."""
 
 import csv
 import io

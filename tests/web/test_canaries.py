@@ -31,10 +31,7 @@ def test_the_person_who_may_read_most_finds_every_canary_that_crossed(walk: Walk
 def test_nothing_above_its_reader_is_betrayed_by_any_answer(walk: Walk, who: str) -> None:
     hidden = walk.filled.hidden(who)
     for path, answer in walk.told(who).items():
-        if betrayed(path, hidden):  # a tool may repeat to its person what they asked for
-            hidden_here = {word for word in hidden if word not in path}
-        else:
-            hidden_here = hidden
+        hidden_here = {word for word in hidden if word not in path}  # what they asked for may be repeated
         known = (200, 400, 403, 404, 409) if path != "/signin/passkey" else (401,)  # no name to bind one to
         assert answer.status_code in known, (path, answer.status_code)
         assert not betrayed(answer.text + str(answer.headers), hidden_here), path

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -67,11 +68,19 @@ def test_the_pages_own_form_is_carried_out(site: Site) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1.evil.example"}, {"Origin": "http://127.0.0.1:81"},
-        {"Origin": "https://127.0.0.1"}, {"Origin": ""}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site", "Origin": OWN}, {"Sec-Fetch-Site": ""},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1.evil.example"},
+        {"Origin": "http://127.0.0.1:81"},
+        {"Origin": "https://127.0.0.1"},
+        {"Origin": ""},
+        {"Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": OWN},
+        {"Sec-Fetch-Site": ""},
     ],
-)  # fmt: skip
+)
 def test_a_form_of_another_site_is_refused_whatever_it_bears(site: Site, headers: dict[str, str]) -> None:
     one = browser(site)
     fields = form(one)
@@ -201,7 +210,7 @@ def test_a_form_of_a_process_that_died_is_not_carried_out_again_unasked(site: Si
 
 def test_forms_are_forgotten_after_some_days(site: Site) -> None:
     access = site.door.sign_in.access
-    now = time_text(screens.datetime.now(screens.UTC))
+    now = time_text(datetime.now(UTC))
     assert access.begin_deed(b"old", "x", "2020-01-01T00:00Z", forget_before="")
     assert access.begin_deed(b"new", "x", now, forget_before=now)
     assert access.deed(b"old") is None
@@ -230,9 +239,17 @@ def test_what_an_act_says_is_said_once_and_to_its_person_alone(site: Site) -> No
 
 
 FORGED = [
-    b'{"text":"You are signed out: https://evil.example"}', b'{"text":"{a:>99999999}","given":{"a":"x"}}', b'{"text":"{missing}"}', b'{"text":"{"}',
-    b'{"text":"{a.__class__}","given":{"a":"x"}}', b"", b"null", b'{"text":"<script>alert(1)</script>"}', b"\xff", b"[" * 2000,
-]  # fmt: skip
+    b'{"text":"You are signed out: https://evil.example"}',
+    b'{"text":"{a:>99999999}","given":{"a":"x"}}',
+    b'{"text":"{missing}"}',
+    b'{"text":"{"}',
+    b'{"text":"{a.__class__}","given":{"a":"x"}}',
+    b"",
+    b"null",
+    b'{"text":"<script>alert(1)</script>"}',
+    b"\xff",
+    b"[" * 2000,
+]
 
 
 @pytest.mark.parametrize("data", FORGED)
@@ -271,16 +288,34 @@ def part(name: str, value: bytes, more: str = "") -> bytes:
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (b"\xff" * 99, "application/x-www-form-urlencoded"), (b"%ff%00%zz=&&==&%", "application/x-www-form-urlencoded"), (b"&a" * 5000, "application/x-www-form-urlencoded"),
-        (b"a=" + b"x" * (2 << 20), "application/x-www-form-urlencoded"), (b"", BOUNDARY), (b"--x", BOUNDARY), (b"--y--", BOUNDARY), (b"x", "multipart/form-data"),
-        (part("a", b"b") + b"--x--", BOUNDARY), (part("a", b"b") * 5000 + b"--x--", BOUNDARY), (part("f", b"", '; filename="x"') * 9 + b"--x--", BOUNDARY),
-        (part("a", b"\\ud800") + b"--x--", f"{BOUNDARY}; charset=unicode_escape"), (part("a", b"b") + b"--x--", f"{BOUNDARY}; charset=undefined"),
-        (part("a", b"b") + b"--x--", f"{BOUNDARY}; charset=idna"), (part("a", b"+2AA-") + b"--x--", f"{BOUNDARY}; charset=utf-7"), (part("a", b"x\0y") + b"--x--", BOUNDARY),
-        (b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--", BOUNDARY), (b"--x\r\n" + b"A: b\r\n" * 3000 + b"\r\nx\r\n--x--", BOUNDARY),
-        (b"--x\r\n" + b"A" * 70000 + b": b\r\n\r\n", BOUNDARY), (b"{}", "application/json"), (b"act=note", "text/plain"), (b"<x/>", "application/xml"), (b"x", ""), (b"x", "multipart/form-data; boundary=" + "y" * 5000),
-        (b'act="note"\r\n', BOUNDARY), (b"a=b;c=d", "application/x-www-form-urlencoded; charset=utf-16"),
+        (b"\xff" * 99, "application/x-www-form-urlencoded"),
+        (b"%ff%00%zz=&&==&%", "application/x-www-form-urlencoded"),
+        (b"&a" * 5000, "application/x-www-form-urlencoded"),
+        (b"a=" + b"x" * (2 << 20), "application/x-www-form-urlencoded"),
+        (b"", BOUNDARY),
+        (b"--x", BOUNDARY),
+        (b"--y--", BOUNDARY),
+        (b"x", "multipart/form-data"),
+        (part("a", b"b") + b"--x--", BOUNDARY),
+        (part("a", b"b") * 5000 + b"--x--", BOUNDARY),
+        (part("f", b"", '; filename="x"') * 9 + b"--x--", BOUNDARY),
+        (part("a", b"\\ud800") + b"--x--", f"{BOUNDARY}; charset=unicode_escape"),
+        (part("a", b"b") + b"--x--", f"{BOUNDARY}; charset=undefined"),
+        (part("a", b"b") + b"--x--", f"{BOUNDARY}; charset=idna"),
+        (part("a", b"+2AA-") + b"--x--", f"{BOUNDARY}; charset=utf-7"),
+        (part("a", b"x\0y") + b"--x--", BOUNDARY),
+        (b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--", BOUNDARY),
+        (b"--x\r\n" + b"A: b\r\n" * 3000 + b"\r\nx\r\n--x--", BOUNDARY),
+        (b"--x\r\n" + b"A" * 70000 + b": b\r\n\r\n", BOUNDARY),
+        (b"{}", "application/json"),
+        (b"act=note", "text/plain"),
+        (b"<x/>", "application/xml"),
+        (b"x", ""),
+        (b"x", "multipart/form-data; boundary=" + "y" * 5000),
+        (b'act="note"\r\n', BOUNDARY),
+        (b"a=b;c=d", "application/x-www-form-urlencoded; charset=utf-16"),
     ],
-)  # fmt: skip
+)
 def test_a_body_that_is_no_form_of_ours_is_refused_without_a_crash(site: Site, body: bytes, kind: str) -> None:
     one = browser(site)
     for path in ("/me", "/signin", "/signin/passkey", "/signout"):
@@ -308,7 +343,7 @@ def test_a_body_says_how_long_it_is_and_is_not_too_long(site: Site) -> None:
     assert not DONE
 
 
-def test_a_files_name_is_one_line_without_a_way(site: Site) -> None:
+def test_a_files_name_is_one_line_without_a_way() -> None:
     assert screens._file_name("../../etc/passwd") == "passwd"
     assert screens._file_name("C:\\x\\y.json") == "y.json"
     assert screens._file_name('a\r\nSet-Cookie: x\0"') == 'a??Set-Cookie: x?"'

@@ -10,29 +10,29 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab.pages import Parsed
-from lab.read_csv import NotWholeError, read_csv, read_json
 from starlette.testclient import TestClient
 
 from entente.web import diary, export
-from entente.web.door import Door
 from entente.web.page import Cell, Column, Filter, Listing, Page, Row, said
 from entente.web.screen import Screen, page
+from entente.web.signin import Visitor
 from entente.web.site import make_site
-from entente.web.visit import Visit, sliced
+from entente.web.visit import Query, Visit, sliced
+from lab.pages import Parsed
+from lab.read_csv import NotWholeError, read_csv, read_json
 from lab.site import Site
 from lab.walk import Walk
 
 ROWS: list[tuple[str, int]] = []
-STATE = {"stamp": "", "rank": 0, "fails": -1}
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('=+-@\t\r\n",;#|\'＝'), max_size=12)
+STATE: dict[str, Any] = {"stamp": "", "rank": 0, "fails": -1}
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("=+-@\t\r\n\",;#|'\uff1d"), max_size=12)
 COLUMNS = [Column("word", said("Word"), sort=True), Column("number", said("Number"), "number", sort=True)]
 
 
 def _row(visit: Visit, one: tuple[str, int]) -> Row:
     if STATE["fails"] == one[1]:
         raise ZeroDivisionError
-    return Row(str(one[1]), {"word": Cell(one[0]), "number": one[1]}, mark=visit.portion(int(STATE["rank"])))
+    return Row(str(one[1]), {"word": Cell(one[0]), "number": one[1]}, mark=visit.portion(STATE["rank"]))
 
 
 @page("/toy", said("Toy"), lists=True)
@@ -46,7 +46,8 @@ def toy(visit: Visit) -> Page:
 
 def listing(visit: Visit, rows: Sequence[tuple[str, int]]) -> Listing:
     return Listing(
-        said("Rows"), COLUMNS, sliced(rows), lambda one: _row(visit, one), total=len(rows), stamp=lambda: str(STATE["stamp"]),
+        said("Rows"), COLUMNS, sliced(rows), lambda one: _row(visit, one), total=len(rows),
+        stamp=lambda: str(STATE["stamp"]),
         filters=[Filter("word", said("Word")), Filter("number", said("Number"))],
     )  # fmt: skip
 
@@ -55,13 +56,13 @@ class Many(Sequence[tuple[str, int]]):
     """As many rows as there are, none of them kept."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.most = count
 
     def __len__(self) -> int:
-        return self.count
+        return self.most
 
     def __getitem__(self, key: Any) -> Any:
-        return [(f"word {n}", n) for n in range(*key.indices(self.count))]
+        return [(f"word {n}", n) for n in range(*key.indices(self.most))]
 
 
 @page("/long", said("Long"), lists=True)
@@ -90,7 +91,7 @@ def asked(rows: list[tuple[str, int]], query: dict[str, str]) -> list[tuple[str,
     word, number, sort = query.get("word", "").strip(), query.get("number", ""), query.get("sort", "")
     found = [one for one in rows if word in one[0] and number in ("", str(one[1]))]
     if sort.removeprefix("-"):
-        found.sort(key=lambda one: one[sort.removeprefix("-") == "number"], reverse=sort.startswith("-"))  # type: ignore[arg-type,return-value]
+        found.sort(key=lambda one: one[sort.removeprefix("-") == "number"], reverse=sort.startswith("-"))
     return found
 
 
@@ -102,7 +103,9 @@ def asked(rows: list[tuple[str, int]], query: dict[str, str]) -> list[tuple[str,
         "sort": st.sampled_from(["word", "-word", "number", "-number"]), "size": st.sampled_from(["25", "50"]),
     }),
 )  # fmt: skip
-def test_pages_json_and_csv_hold_the_same_rows(client: TestClient, rows: list[tuple[str, int]], query: dict[str, str]) -> None:
+def test_pages_json_and_csv_hold_the_same_rows(
+    client: TestClient, rows: list[tuple[str, int]], query: dict[str, str]
+) -> None:
     ROWS[:] = rows
     wanted = asked(rows, query)
     _, told = read_json(client.get("/toy.json", params={**query, "from": "3"}).content)
@@ -127,7 +130,23 @@ def on_pages(client: TestClient, query: dict[str, str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("word", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "|x", "#END rows=5 sha256=x", "＝1", '=HYPERLINK("http://x")', "\r\n#END rows=0"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@x",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "|x",
+        "#END rows=5 sha256=x",
+        "\uff1d1",
+        '=HYPERLINK("http://x")',
+        "\r\n#END rows=0",
+    ],
+)
 def test_no_cell_is_a_formula_or_a_line_of_the_format(client: TestClient, word: str) -> None:
     ROWS[:] = [(word, 1)]
     data = client.get("/toy.csv").content.decode()
@@ -189,11 +208,8 @@ def test_a_file_cut_or_changed_anywhere_is_refused(client: TestClient) -> None:
 def test_two_hundred_thousand_rows_take_no_memory(client: TestClient, site: Site) -> None:
     """The pieces are counted as they are made: a client that reads slowly holds no more than a thousand rows."""
     del client
-    door: Door = site.door
+    door = site.door
     with door.reading() as node:
-        from entente.web.signin import Visitor
-        from entente.web.visit import Query
-
         visit = Visit(door, node, Visitor("IND/rung3", 3, (), ("intelligence",)), Query({}), {})
         made = export.Export(door, visit, listing(visit, Many(200_000)), "long")
         tracemalloc.start()
@@ -234,7 +250,11 @@ def LISTS(walk: Walk) -> set[str]:  # noqa: N802
 def test_every_export_stands_in_the_home_journal(client: TestClient, site: Site) -> None:
     client.get("/toy.csv")
     site.door.diary.flush()
-    rows = [row for row in site.node.db.raw.execute("SELECT kind, key, data FROM journal").fetchall() if row[0] == diary.EXPORT]
+    rows = [
+        row
+        for row in site.node.db.raw.execute("SELECT kind, key, data FROM journal").fetchall()
+        if row[0] == diary.EXPORT
+    ]
     assert rows
     told = json.loads(rows[-1][2])
     assert (told["by"], told["place"], told["rows"]) == (f"{site.code}/rung3", "/toy.csv", 5)

@@ -44,7 +44,8 @@ def changed_name(name: str) -> str:
     """Another name of the same form."""
     if name.isdecimal():
         return "999999999"
-    return "".join("0123456789abcdef"[(int(c, 16) + 7) % 16] if c in "0123456789abcdef" else c for c in name)
+    made = "".join("0123456789abcdef"[(int(c, 16) + 7) % 16] if c in "0123456789abcdef" else c for c in name)
+    return made if made != name else f"{name}x"
 
 
 @pytest.mark.parametrize("who", [who for who in WHO if who != TOP])

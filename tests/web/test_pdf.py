@@ -192,7 +192,7 @@ def test_the_commands_it_names_exist(both: tuple[SignedAgreement, bytes, bytes])
     law, decided, _ = both
     how = "\n".join(texts(pdf(decided, law))).split("How to verify")[1]
     named = {line.split()[1] for line in how.split("\n") if line.startswith("entente ")}
-    assert named == {"show", "why", "verify"}
+    assert named == {"show", "why", "paper", "verify"}
     assert named <= set(main.commands)
 
 

@@ -14,27 +14,30 @@ from entente.web.permits import OPEN, Permit
 from entente.web.render import SIGN_IN
 from entente.web.sessions import IDLE, LONGEST
 from lab.browser import Browser
-from lab.pair import revoke
+from lab.pair import AREA, revoke
 from lab.site import PASSWORD, certified, put_password
-from lab.walk import Walk
+from lab.walk import WHO, Walk
 
-# Each route of the desk, for whoever is signed in; what they see there is their need to know (test_idor, test_canaries).
+# Each route of the desk, for whoever is signed in; what they see is their need to know (test_idor, test_canaries).
 READ = """
-    / /acts.csv /acts.json /api /custody/{which} /desk /desk.csv /desk.json /document/{rid}/file /documents
-    /documents.csv /documents.json /draft/{rid}.csv /draft/{rid}.json /draft/{rid}/object/{number}
+    / /acts.csv /acts.json /agreement /api /custody/{which} /desk /desk.csv /desk.json /document/{rid}/file
+    /documents /documents.csv /documents.json /draft/{rid}.csv /draft/{rid}.json /draft/{rid}/object/{number}
     /entry/{party}/{idx} /exchange /exchange.csv /exchange.json /extract.csv /extract.json /import/{id}.csv
-    /import/{id}.json /inbox /inbox.csv /inbox.json /me/passkey /object/{place}/{number}
-    /object/{place}/{number}/bytes /openapi.json /propose /propose.csv /propose.json /quarantine /quarantine.csv
-    /quarantine.json /reconcile.latest.txt /reconcile.year.txt /register /register.csv /register.json
-    /release/{rid}.csv /release/{rid}.json /release/{rid}/decision.json /release/{rid}/decision.pdf
-    /release/{rid}/destruction.json /release/{rid}/destruction.pdf /requests /requests.csv /requests.json
-    /search.csv /search.json /undertakings.csv /undertakings.json
+    /import/{id}.json /inbox /inbox.csv /inbox.json /intelligence /intelligence.csv /intelligence.json
+    /me/passkey /object/{place}/{number} /object/{place}/{number}/bytes /openapi.json /person/{user} /persons
+    /persons.csv /persons.json /propose /propose.csv /propose.json /quarantine /quarantine.csv /quarantine.json
+    /reconcile.latest.txt /reconcile.year.txt /register /register.csv /register.json /release/{rid}.csv
+    /release/{rid}.json /release/{rid}/decision.json /release/{rid}/decision.pdf /release/{rid}/destruction.json
+    /release/{rid}/destruction.pdf /requests /requests.csv /requests.json /search.csv /search.json
+    /undertakings.csv /undertakings.json
 """
 READ_AND_ACT = """
-    /act/{id} /acts /ask /document/{rid} /documents/new /draft/{rid} /extract /import /import/{id} /me
+    /act/{id} /acts /admin /ask /document/{rid} /documents/new /draft/{rid} /extract /import /import/{id} /me
     /reconcile /release/{rid} /release/{rid}/order /request/{rid} /search /undertaking/{key:path} /undertakings
     /verify
 """
+# An area's own pages, for its persons alone: `/AREA`.
+OF_AREAS = {"/intelligence", "/intelligence.csv", "/intelligence.json"}
 TABLE = dict.fromkeys(READ.split(), "GET") | dict.fromkeys(READ_AND_ACT.split(), "GET POST")
 # Nobody is asked who they are.
 OPENED = {"/signin": "GET POST", "/signin/passkey": "GET POST", "/signout": "POST", "/static/{name}": "GET"}
@@ -60,7 +63,8 @@ def test_every_route_stands_in_the_table_and_no_other_does(walk: Walk) -> None:
     for path, by in permits.items():
         for permit in by.values():
             assert permit.open is (path in OPENED), path
-            assert permit == (OPEN if path in OPENED else Permit()), path
+            area = path.strip("/").partition(".")[0] if path in OF_AREAS else ""
+            assert permit == (OPEN if path in OPENED else Permit(area)), path
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +87,9 @@ def outside(walk: Walk) -> dict[str, httpx2.Headers]:
         if name in changes:
             column, value = changes[name]
             site.door.sign_in.access.raw.execute(
-                f"UPDATE session SET {column} = ? WHERE digest = ?", (value, found.digest)
-            )  # noqa: S608
+                f"UPDATE session SET {column} = ? WHERE digest = ?",  # noqa: S608 - of three of ours
+                (value, found.digest),
+            )
         made[name] = {"Cookie": f"{site.door.sign_in.cookie}={browser.cookie}", "X-Csrf": found.csrf}
     revoke(site.pair, site.node, "out.revoked")
     shelves.project(site.node)
@@ -152,6 +157,8 @@ def test_a_person_gets_pages_by_asking_and_nothing_by_other_methods(walk: Walk, 
             answer = asked(walk, paths[0], method, headers)
             known = method == "HEAD" or walk.route_of(paths[0], method) is not None
             expected = {404} if not known else {400, 404} if method == "POST" else {200, 404}
+            if known and route in OF_AREAS and AREA not in WHO[who][0]:
+                expected = {403}
             assert answer.status_code in expected, (route, method, answer.status_code)
             if method == "HEAD":
                 assert answer.content == b""

@@ -11,7 +11,16 @@ from entente.strict import time_text
 from entente.web.times import age, clock, day
 
 BOTH = ("Asia/Kolkata", "Asia/Seoul")
-ZONES = ["Asia/Kolkata", "Asia/Seoul", "Asia/Kathmandu", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "UTC", "Pacific/Kiritimati"]
+ZONES = [
+    "Asia/Kolkata",
+    "Asia/Seoul",
+    "Asia/Kathmandu",
+    "Europe/Paris",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "UTC",
+    "Pacific/Kiritimati",
+]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +50,12 @@ def test_a_day_is_that_of_the_readers_own_capital() -> None:
     assert day("2026-11-22T18:30Z", ()) == "22 Nov 2026"
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)), st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True))
-def test_the_hours_of_each_zone_and_each_other_day_are_said(moment: datetime, zones: list[str]) -> None:
-    at = moment.replace(second=0, microsecond=0, tzinfo=UTC)
+@given(
+    st.integers(631152000, 3786912000),
+    st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True),
+)
+def test_the_hours_of_each_zone_and_each_other_day_are_said(moment: int, zones: list[str]) -> None:
+    at = datetime.fromtimestamp(moment // 60 * 60, UTC)
     words = clock(time_text(at), zones)
     own = at.astimezone(ZoneInfo(zones[0]))
     assert words.startswith(f"{own.day} {own:%b} {own:%Y} {own:%H:%M} ")
@@ -56,7 +68,10 @@ def test_the_hours_of_each_zone_and_each_other_day_are_said(moment: datetime, zo
     assert words.endswith("Z)")
 
 
-@pytest.mark.parametrize(("minutes", "words"), [(-5, "0 min"), (0, "0 min"), (119, "119 min"), (120, "2 h"), (2879, "47 h"), (2880, "2 d"), (99999, "69 d")])
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(-5, "0 min"), (0, "0 min"), (119, "119 min"), (120, "2 h"), (2879, "47 h"), (2880, "2 d"), (99999, "69 d")],
+)
 def test_an_age_in_words(minutes: int, words: str) -> None:
     now = datetime(2026, 6, 1, 12, tzinfo=UTC)
     assert age(time_text(datetime.fromtimestamp(now.timestamp() - 60 * minutes, UTC)), time_text(now)) == words

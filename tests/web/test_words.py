@@ -1,4 +1,4 @@
-"""Nothing of ours is said past the language seam: in the pseudo-language every word that is no datum stands in brackets."""
+"""Nothing of ours is said past the language seam: in the pseudo-language every word but data stands in brackets."""
 
 import re
 

@@ -56,7 +56,7 @@ def show(node: Ledger, which: str) -> Shown:
     Raises: UsageError if there is none, or more than one.
     """
     side, fact = find(node, which)
-    law = node.laws[fact.agreement].law
+    law = node.laws[fact.acts_under].law  # its core may name one that nobody knows
     now = current_marking(node.pair, side, fact, node.laws)
     below = tuple(found.rid for _, _, found in derivatives(node.pair, node.pair.sizes, side, [fact.rid]))
     return Shown(

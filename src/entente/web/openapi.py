@@ -90,7 +90,7 @@ def _operation(one: Route, method: str) -> dict[str, Any]:
     if not taxii:
         made["responses"]["303"] = {"description": "On to where it can be done, or was."}
     if method == "POST":
-        made["requestBody"] = {"content": {TAXII if taxii else FORM: {"schema": {"type": "object"}}}}
+        made["requestBody"] = {"content": {TAXII: {"schema": {"type": "object"}}} if taxii else _form(one)}
     if permit.open:
         made["security"] = []
     needs = [f"the area {permit.area}"] * bool(permit.area) + [f"one of the roles {', '.join(permit.roles)}"] * bool(
@@ -99,6 +99,18 @@ def _operation(one: Route, method: str) -> dict[str, Any]:
     if needs:
         made["description"] = f"Needs {' and '.join(needs)}."
     return made
+
+
+def _form(one: Route) -> dict[str, Any]:
+    """What a page's form brings: the name of one of its acts, and fields that the page names."""
+    acts = {"act": {"enum": sorted(getattr(one, "acts", ()))}} if getattr(one, "acts", ()) else {}
+    return {
+        FORM: {
+            "schema": {
+                "type": "object", "properties": acts, "required": [*acts], "additionalProperties": {"type": "string"},
+            }
+        }
+    }  # fmt: skip
 
 
 def _summary(one: Route) -> str:
@@ -110,7 +122,12 @@ def _summary(one: Route) -> str:
 def _media(one: Route, *, taxii: bool) -> str:
     if taxii:
         return TAXII
-    for ending, media in ((".csv", "text/csv"), (".json", "application/json"), (".pdf", "application/pdf")):
+    for ending, media in (
+        (".csv", "text/csv"),
+        (".json", "application/json"),
+        (".pdf", "application/pdf"),
+        (".txt", "text/plain"),
+    ):
         if one.path.endswith(ending):
             return media
-    return "text/html"
+    return "*/*" if getattr(one, "file", False) else "text/html"

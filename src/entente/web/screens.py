@@ -61,12 +61,14 @@ class Screens:
             made.append(self._route(screen, screen.path, self._shows(screen), "GET"))
             if screen.acts:
                 made.append(self._route(screen, screen.path, self._acts(screen), "POST"))
+                made[-1].acts = tuple(screen.acts)  # type: ignore[attr-defined]  # read by `openapi` alone
         return made
 
     def _route(self, screen: Screen | Download, path: str, endpoint: Endpoint, method: str) -> Route:
         marked = permits(screen.permit.area, roles=screen.permit.roles)(endpoint)
         made = route(path, marked, method, sign_in=self.door.sign_in, desk=self._trouble, note=self.door.turned_away)
         made.name = say(screen.title)
+        made.file = isinstance(screen, Download)  # type: ignore[attr-defined]  # read by `openapi` alone
         return made
 
     def _sends(self, one: Download) -> Endpoint:

@@ -307,6 +307,7 @@ class _Spoken:
             f"sha256sum {name} \u2014 prints that digest.",
             f"entente show {rid} \u2014 on either party's node: the same state, marking, orders and answers.",
             f"entente why {rid} \u2014 the same findings, rule by rule.",
+            f"entente paper check {name} --agreement FILE \u2014 every signature and proof in it, without a node.",
             "entente verify \u2014 that both registers are whole, and every decision computed again.",
         )
         return Part("How to verify", (record, *commands))

@@ -76,7 +76,9 @@ def listed(visit: Visit) -> Page:
         said("Acts"), COLUMNS, sliced(rows), shown, filters, len(rows),
         stamp=lambda: str([(row.id, row.state) for row, _ in rows_seen(visit)]), empty=said("No act waits."),
     )  # fmt: skip
-    begin = said("An order about a release of ours is begun on that release's page; an incident by `entente incident`.")
+    begin = said(
+        "An order about a release of ours is begun on that release's page; an incident by `entente incident notice`."
+    )
     made: list[Block] = [listing, _standings(visit), Text(said("Other acts"), [begin])]
     if not visit.visitor.read_only:
         suspended = visit.node.side.suspended_at(visit.node.side.size)
