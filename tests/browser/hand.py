@@ -76,7 +76,7 @@ class Hand:
 
     def row(self, words: str, *, link: int = 0) -> None:
         """The first row that says these words is opened, by its link."""
-        found = self.page.get_by_role("row", name=re.compile(words)).first
+        found = self.page.get_by_role("row", name=re.compile(words.replace("/", r"\/"))).first
         self.press_it(found.get_by_role("link").nth(link), f"the row of {words}")
 
     def write(self, label: str, text: str, *, within: Locator | None = None) -> None:

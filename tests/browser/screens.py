@@ -118,9 +118,9 @@ SHOTS = (
     Shot("administration", "/admin", ("Administration",), "Link, keys, backups, devices and tokens, without any content."),
     Shot("persons", "/persons", ("Administration", "Persons"), "Who is certified, in which roles, and until when."),
     Shot("person", "/person/{user}", ("Administration", "Persons", "row: iyer"), "One person as certified."),
-    Shot("agreement", "/agreement", ("Administration", "Agreement"), "The agreement in words, and what it leaves open."),
+    Shot("agreement", "/agreement", ("Administration", "The agreement in words"), "The agreement in words, and what it leaves open."),
     Shot("me", "/me", ("rao",), "My sessions, passkeys and the tokens of my tools."),
-    Shot("api", "/api", ("Administration", "API"), "Every route of this node, from its one table."),
+    Shot("api", "/api", ("Administration", "Programs' interface"), "Every route of this node, from its one table."),
 )  # fmt: skip
 NOT_PICTURED = {"/me/passkey": "asked for by the script that makes a passkey, and seen by nobody"}
 DARK = ("today", "draft")
