@@ -23,6 +23,7 @@ from entente.node import lock, worker
 from entente.node.node import Node
 from entente.node.tokens import make_token
 from entente.node.worker import Worker, read_state, serve
+from entente.web import listener
 from entente.web.door import Door
 from entente.web.listener import WebListener
 from lab.pair import PASSPHRASE, Pair, in_process, revoke
@@ -190,6 +191,30 @@ def test_who_never_comes_to_the_point_is_hung_up_on(flooded: WebListener, what: 
                 sock.sendall(more)
                 sent += len(more)
     assert sent < 64 << 20
+
+
+@pytest.mark.parametrize("begun", [b"G", b"POST /taxii2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab"])
+def test_who_drips_for_too_long_is_hung_up_on(
+    flooded: WebListener, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(listener, "WHOLE_S", 0.3)
+    port = int(flooded.url.rpartition(":")[2])
+    with socket.create_connection((HOST, port), PATIENCE_S) as sock:
+        sock.settimeout(PATIENCE_S)
+        for byte in (begun[:-1], begun[-1:]):
+            if byte:
+                sock.sendall(byte)
+        with suppress(ConnectionResetError):
+            while sock.recv(100):
+                pass
+        whole = b"GET /taxii2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection((HOST, port), PATIENCE_S) as sock:
+        sock.settimeout(PATIENCE_S)
+        sock.sendall(whole)
+        assert sock.recv(100).startswith(b"HTTP/1.1 401")
+        sock.settimeout(1)  # a connection that is kept open between two requests is none that drips
+        with pytest.raises(TimeoutError):
+            sock.recv(100)
 
 
 def test_a_long_question_and_a_long_body_are_no_flood(flooded: WebListener) -> None:

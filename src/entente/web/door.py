@@ -44,6 +44,7 @@ class Door:
         self.folder = folder
         self.party, self.partner = node.party, node.partner
         self.agreement, self.exercise = node.law.law.id, node.law.law.exercise
+        self.names = {code: one.names for code, one in node.law.law.party.items()}  # by language, in its own script
         self.origin = origin.rstrip("/")
         self.using: Using = using
         self.pool = Pool(folder / "view.db")

@@ -4,6 +4,7 @@ It speaks plain HTTP, so it listens on loopback alone; whoever wants it elsewher
 it.
 """
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -16,19 +17,24 @@ from entente.errors import UsageError
 from entente.node.listening import STOP_S, Listening, bound, split_address, url_of
 
 IDLE_S = 30
+WHOLE_S = 300.0  # for a request to be whole, from its first byte: 64 MiB take seconds
 HEAD_BYTES = 128 << 10  # a thousand ids in a query fit
 
 
 class _Bounded(HttpToolsProtocol):
-    """Ends a connection that sends on and on without a request's head, or a part of its body, becoming whole.
+    """Ends a connection that sends on and on, or drip by drip, without a request becoming whole.
 
-    The server itself would keep heads and trailers of any length, also of somebody who never signs in.
+    The server itself would keep heads and trailers of any length, and wait for ever, also for somebody who never signs
+    in.
     """
 
     _unread = 0
+    _late: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """These bytes are taken in."""
+        if self._late is None:
+            self._late = self.loop.call_later(WHOLE_S, self.transport.close)
         self._unread += len(data)
         super().data_received(data)
         if self._unread > HEAD_BYTES and not self.transport.is_closing():
@@ -47,7 +53,18 @@ class _Bounded(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._unread = 0
+        self._in_time()
         super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        self._in_time()
+        super().connection_lost(exc)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class WebListener(Listening):
