@@ -179,4 +179,3 @@ class Hand:
             assert time.monotonic() < end, f"{what} did not come at {self.page.url}"
             self.page.wait_for_timeout(400)
             self.page.reload()
-
