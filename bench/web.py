@@ -49,7 +49,7 @@ SCREENS = (
     Screen("Today", "/"),
     Screen("Desk", "/desk"),
     Screen("Propose", "/propose"),
-    Screen("Import of 11,429 objects", "/import/{site.source}"),
+    Screen("Import of 3,333 objects", "/import/{site.source}"),
     Screen("Draft under review", "/draft/{site.draft}"),
     Screen("Acts", "/acts"),
     Screen("Inbox", "/inbox"),
