@@ -31,7 +31,8 @@ def chromium(playwright: Playwright) -> Browser:
     if not CHROMIUM.exists():
         pytest.fail(f"{CHROMIUM} is not there: apt-get install chromium fonts-noto-core fonts-nanum")
     return playwright.chromium.launch(
-        executable_path=str(CHROMIUM), args=["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost"]
+        executable_path=str(CHROMIUM),
+        args=["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost"],
     )
 
 

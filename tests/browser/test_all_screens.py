@@ -69,11 +69,13 @@ def _led_to(page: Page) -> Iterator[str]:
         assert answer is not None
         assert answer.status == 200, f"{path}: {answer.status}"
         yield path
-        ahead += [link for link in page.eval_on_selector_all("a[href^='/']", "all => all.map(a => a.getAttribute('href'))")]
+        ahead += list(page.eval_on_selector_all("a[href^='/']", "all => all.map(a => a.getAttribute('href'))"))
 
 
 @pytest.fixture(params=[0, 1], ids=["first", "second"])
-def rounds(request: pytest.FixtureRequest, desks: dict[str, Desk], found: dict[str, list[str]]) -> tuple[Desk, list[str]]:
+def rounds(
+    request: pytest.FixtureRequest, desks: dict[str, Desk], found: dict[str, list[str]]
+) -> tuple[Desk, list[str]]:
     """A party's desk, and one address of each of its screens."""
     desk = list(desks.values())[request.param]
     assert len(found[desk.party]) >= LEAST_SCREENS
@@ -81,9 +83,7 @@ def rounds(request: pytest.FixtureRequest, desks: dict[str, Desk], found: dict[s
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_screen_can_be_used_by_all(
-    open_page: Open, axe: Axe, rounds: tuple[Desk, list[str]], dark: bool
-) -> None:
+def test_every_screen_can_be_used_by_all(open_page: Open, axe: Axe, rounds: tuple[Desk, list[str]], dark: bool) -> None:
     desk, paths = rounds
     page = open_page(desk.web, dark=dark)[0]
     Hand(page, "mouse").sign_in(desk.people[0], at="/")
@@ -93,7 +93,7 @@ def test_every_screen_can_be_used_by_all(
         page.goto(path)
         if grave := axe(page):
             faults[f"{path}: axe"] = grave
-        for name, size in (() if dark else SIZES):  # the dark theme changes colours alone
+        for name, size in () if dark else SIZES:  # the dark theme changes colours alone
             page.set_viewport_size(size)
             if wrong := page.evaluate(WIDE) + page.evaluate(SMALL):
                 faults[f"{path}: {name}"] = wrong
@@ -113,9 +113,7 @@ def test_each_printed_sheet_bears_the_banner(open_page: Open, rounds: tuple[Desk
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_so_can_the_pages_that_are_no_screens(
-    open_page: Open, axe: Axe, desks: dict[str, Desk], dark: bool
-) -> None:
+def test_so_can_the_pages_that_are_no_screens(open_page: Open, axe: Axe, desks: dict[str, Desk], dark: bool) -> None:
     desk = next(iter(desks.values()))
     page, watch = open_page(desk.web, dark=dark)
     watch.expect("status of 4")  # each of these pages is a refusal
