@@ -160,7 +160,8 @@ class Hand:
             stop = self.page.evaluate(STOP, wanted)
             if not stop["nowhere"]:
                 assert stop["outlined"], f"no outline at {stop['name']} of {self.page.url}"
-                assert stop["inside"] and not stop["covered"], f"out of sight: {stop['name']} of {self.page.url}"
+                assert stop["inside"], f"out of sight: {stop['name']} of {self.page.url}"
+                assert not stop["covered"], f"covered: {stop['name']} of {self.page.url}"
             if stop["there"]:
                 return
             seen[stop["name"]] = seen.get(stop["name"], 0) + 1

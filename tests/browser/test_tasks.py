@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from browser import tasks
 from browser.bed import Desk
 from browser.conftest import Open
-from browser.hand import WAYS, Hand, Way
+from browser.hand import PROOF, WAYS, Hand, Way
 
 pytestmark = pytest.mark.browser
 every_way = pytest.mark.parametrize("way", WAYS)
@@ -151,7 +151,7 @@ def test_a_device_signs_in_by_its_passkey(open_page: Open, desks: dict[str, Desk
     hand.press(person.user)
     part = hand.part("A passkey on this device")
     hand.write("For which device", "this test's", within=part)
-    hand.write(tasks.PROOF, person.password, within=part)
+    hand.write(PROOF, person.password, within=part)
     hand.press("Make a passkey", "button")
     hand.says("This device signs you in from now on.")
     hand.press("Sign out", "button")
