@@ -141,6 +141,13 @@ SHOTS = (
         "A file and its cover sheet are taken in.",
     ),
     Shot(
+        "threat-intelligence",
+        "/intelligence",
+        ("Threat intelligence",),
+        "What is held of threat intelligence, whoever made it.",
+        1,
+    ),
+    Shot(
         "exchange",
         "/exchange",
         ("Exchange",),
@@ -244,6 +251,7 @@ def _undertake(hand: Hand, desk: Desk) -> None:
     hand.press("Undertakings")
     part = hand.part("State an undertaking")
     hand.write("Key", UNDERTAKING, within=part)
+    hand.choose("Owed by", "IND", within=part)
     hand.write("Words, en", "India will give Korea the tracks of its coastal radars within ten minutes.", within=part)
     hand.write("Due", "2027-03-31", within=part)
     hand.write("Where it was said", "Joint committee, first session", within=part)

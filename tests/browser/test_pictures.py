@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from browser import bed, screens
 from browser.bed import Desk, demo_up, desks_of, watched
 from browser.hand import Hand
+from entente.areas.intelligence.pages import SCREENS as INTELLIGENCE_SCREENS
 from entente.web.desk import SCREENS
 from entente.web.screen import Screen
 from promises.demo_run import ROOT
@@ -78,7 +79,7 @@ def test_the_page_where_persons_sign_in_is_pictured(
 
 def test_no_screen_is_left_out() -> None:
     walked = {shot.path for shot in screens.SHOTS} | set(screens.NOT_PICTURED)
-    assert walked == {one.path for one in SCREENS if isinstance(one, Screen)}
+    assert walked == {one.path for one in (*SCREENS, *INTELLIGENCE_SCREENS) if isinstance(one, Screen)}
 
 
 def test_the_list_of_screens_shows_each_of_them() -> None:
@@ -118,4 +119,4 @@ def _written(pytestconfig: pytest.Config) -> None:
 def _shrink(path: Path) -> None:
     with Image.open(path) as picture:
         top = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, TALLEST)))
-        top.quantize(32, dither=Image.Dither.NONE).save(path, optimize=True)
+        top.quantize(48, dither=Image.Dither.NONE).save(path, optimize=True)
