@@ -86,7 +86,7 @@ class Size(msgspec.Struct, frozen=True):
 class Site(msgspec.Struct, frozen=True):
     """The measured node's folder, who reads all of it, who reads the lowest level alone, and what can be asked for.
 
-    `sent` and `came` are releases, `thing` an object of an import.
+    `sent` and `came` are releases, `thing` an object of an import, `draft` one that waits, `source` an import.
     """
 
     folder: Path
@@ -100,6 +100,8 @@ class Site(msgspec.Struct, frozen=True):
     sent: str
     came: str
     thing: str
+    draft: str
+    source: str
 
     def copy(self, folder: Path) -> "Site":
         """The same in another folder; blobs, which are never written twice, are the same files."""
@@ -244,7 +246,7 @@ def built(folder: Path, size: Size) -> Site:
             node.folder, node.party, node.partner, "rao", "reader", PASSWORD,
             entries=sum(side.size for side in node.pair.sides.values()), records=size.records,
             sent=node.side.releases[size.sent // 2].rid, came=node.other_side.releases[size.came // 2].rid,
-            thing=str(indicator(size.own // 2)["id"]),
+            thing=str(indicator(size.own // 2)["id"]), draft=node.db.rids_in("checked")[0], source=sources[-1],
         )  # fmt: skip
 
 

@@ -12,7 +12,11 @@ from lab.tls import Ends, Party
 
 # What needs schemathesis or Playwright is collected where that is: `./run test fuzz` and `./run test browser`, each of
 # which fails when it finds no test.
-NEEDS = {"areas/intelligence/taxii/fuzz/test_schemathesis.py": "schemathesis", "browser": "playwright"}
+NEEDS = {
+    "areas/intelligence/taxii/fuzz/test_schemathesis.py": "schemathesis",
+    "browser": "playwright",
+    "web/fuzz/test_schemathesis_desk.py": "schemathesis",
+}
 collect_ignore = [place for place, package in NEEDS.items() if find_spec(package) is None]
 CHEAP = 2**5
 

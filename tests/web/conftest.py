@@ -31,12 +31,19 @@ def site(pair: Pair) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def walk(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """All that is served of a site with something of every level; whoever uses it changes nothing."""
+def walked(templates: Callable[[str], Template], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """All that is served of a site with something of every level; keys are cheap to open while it is made only."""
     with pytest.MonkeyPatch.context() as cheap:
         cheap.setattr(keys, "_ARGON2_KIB", CHEAP)
         pair = Pair(templates("india-korea"), tmp_path_factory.mktemp("walk"))
         made = Site(pair, pair.codes[0])
-        yield Walk(fill(made))
-        made.close()
-        pair.close()
+        found = Walk(fill(made))
+    yield found
+    made.close()
+    pair.close()
+
+
+@pytest.fixture
+def walk(walked: Walk, cheap_passphrases: None) -> Walk:  # noqa: ARG001 - wanted for what it does
+    """The same, for a test; whoever uses it changes nothing."""
+    return walked

@@ -68,9 +68,9 @@ def test_every_route_stands_in_the_table_and_no_other_does(walk: Walk) -> None:
 
 
 @pytest.fixture(scope="module")
-def outside(walk: Walk) -> dict[str, httpx2.Headers]:
+def outside(walked: Walk) -> dict[str, httpx2.Headers]:
     """What those send who are not signed in, or not any more."""
-    site, now = walk.site, datetime.now(UTC)
+    site, now = walked.site, datetime.now(UTC)
     made: dict[str, dict[str, str]] = {"nobody": {}, "stranger": {"Authorization": "Bearer ent_x_y"}}
     changes = {
         "ended": ("ended", time_text(now)),

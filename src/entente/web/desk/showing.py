@@ -16,9 +16,14 @@ LONGEST_S = 12 * 3600
 SECRET = "shown"  # noqa: S105 - the name under which access.db keeps it
 
 
+def now_s() -> int:
+    """Seconds of a clock that nobody sets."""
+    return int(time.monotonic())
+
+
 def fields(visit: Visit, rid: str, content: str) -> list[Field]:
     """The hidden fields of a form about this draft with these bytes, as shown now."""
-    at = str(int(time.time()))
+    at = str(now_s())
     told = {"rid": rid, "content": content, "shown": f"{at}.{_proof(visit, rid, content, at)}"}
     return [Field(name, said("shown"), "hidden", value) for name, value in told.items()]
 
@@ -32,7 +37,7 @@ def seconds_since(visit: Visit, given: Given, rid: str, content: str) -> int:
     at, _, proof = given.get("shown").partition(".")
     whole = at.isascii() and at.isdecimal() and len(at) < 12
     good = hmac.compare_digest(proof.encode(), _proof(visit, given.get("rid"), given.get("content"), at).encode())
-    seconds = int(time.time()) - int(at) if whole else -1
+    seconds = now_s() - int(at) if whole else -1
     if not good or (given.get("rid"), given.get("content")) != (rid, content) or not 0 <= seconds <= LONGEST_S:
         raise RefusedError(
             "this is not what was shown to you", place=rid[:16], remedy="Open the draft again, and read it again."
