@@ -69,13 +69,7 @@ def _led_to(page: Page) -> Iterator[str]:
         assert answer is not None
         assert answer.status == 200, f"{path}: {answer.status}"
         yield path
-<<<<<<< HEAD
-        ahead += [
-            link for link in page.eval_on_selector_all("a[href^='/']", "all => all.map(a => a.getAttribute('href'))")
-        ]
-=======
         ahead += list(page.eval_on_selector_all("a[href^='/']", "all => all.map(a => a.getAttribute('href'))"))
->>>>>>> clicks
 
 
 @pytest.fixture(params=[0, 1], ids=["first", "second"])

@@ -85,14 +85,8 @@ def test_no_screen_is_left_out() -> None:
 def test_the_list_of_screens_shows_each_of_them() -> None:
     assert PAGE.read_text() == listed()
     pictures = {path.stem: path for path in bed.SCREENSHOTS.glob("*.png")}
-<<<<<<< HEAD
-    assert set(pictures) == {shot.name for shot in screens.SHOTS} | {f"{name}-dark" for name in screens.DARK} | {
-        "sign-in"
-    }
-=======
     wanted = {shot.name for shot in screens.SHOTS} | {f"{name}-dark" for name in screens.DARK} | {"sign-in"}
     assert set(pictures) == wanted
->>>>>>> clicks
     assert sum(path.stat().st_size for path in pictures.values()) < MOST_BYTES
 
 

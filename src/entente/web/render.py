@@ -85,6 +85,7 @@ def page(
     draw = Draw(visit)
     made = screen(visit)
     listing = made.listing
+    menu = [one for one in frame.menu if one.permit.allows(visit.visitor)]
     rows = more = None
     if listing is not None:
         query = visit.query
