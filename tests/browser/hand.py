@@ -131,7 +131,8 @@ class Hand:
             else:
                 found.click()
         self.pressed.append(name)
-        return handed.value.path().read_bytes()
+        data: bytes = handed.value.path().read_bytes()
+        return data
 
     def part(self, title: str) -> Locator:
         """The part of the page that is headed so."""
@@ -139,7 +140,8 @@ class Hand:
 
     def shown_id(self) -> str:
         """The id of what is shown, as every list shows it: the beginning of the address's last word."""
-        return self.page.url.rpartition("/")[2][:12]
+        last: str = self.page.url.rpartition("/")[2]
+        return last[:12]
 
     def tick(self, label: str) -> None:
         """The box of this label is ticked."""

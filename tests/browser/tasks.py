@@ -147,7 +147,7 @@ def token(hand: Hand, desk: Desk, label: str) -> str:
     hand.write("For which tool", label, within=part)
     hand.write(PROOF, desk.people[0].password, within=part)
     hand.press("Make the token", "button")
-    text = hand.page.get_by_role("status").inner_text()
+    text: str = hand.page.get_by_role("status").inner_text()
     assert "shown this once" in text
     return text.rpartition(": ")[2].strip()
 

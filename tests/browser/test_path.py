@@ -67,4 +67,5 @@ def _shows(page: Page, *words: str) -> bool:
     rows = page.get_by_role("row")
     for word in words:
         rows = rows.filter(has_text=word)
-    return rows.count() > 0
+    found: int = rows.count()
+    return found > 0

@@ -117,7 +117,7 @@ def test_a_tools_token_works_until_it_is_revoked(open_page: Open, desks: dict[st
     ours = next(iter(desks.values()))
     hand = at(open_page, ours, way)
     headers = {"Authorization": f"Bearer {tasks.token(hand, ours, f'tool by {way}')}"}
-    other = hand.page.context.browser.new_context(base_url=ours.web)  # type: ignore[union-attr]  # ours is of one
+    other = hand.page.context.browser.new_context(base_url=ours.web)
     assert other.request.get("/exchange.json", headers=headers).status == 200
     tasks.revoke(hand, ours, f"tool by {way}")
     assert other.request.get("/exchange.json", headers=headers).status == 401

@@ -85,6 +85,7 @@ def page(
     draw = Draw(visit)
     made = screen(visit)
     listing = made.listing
+    menu = [one for one in frame.menu if one.permit.allows(visit.visitor)]
     rows = more = None
     if listing is not None:
         query = visit.query
@@ -92,11 +93,11 @@ def page(
         more = len(found) > query.size
         rows = [listing.row(each) for each in found[: query.size]]
     values = {
-        "page": made, "screen": screen, "visit": visit, "draw": draw, "say": draw.say, "menu": frame.menu, "rows": rows,
+        "page": made, "screen": screen, "visit": visit, "draw": draw, "say": draw.say, "menu": menu, "rows": rows,
         "more": more, "fault": fault, "field": getattr(fault, "field", ""), "given": visit.given, "sizes": PAGES,
         "once": secrets.token_urlsafe(16), "path": own_path(request), "link": _linker(request),
         "session": visit.visitor.session, "flash": _flash(frame, request, visit), "user": visit.user,
-        "palette": [(draw.say(one.title), one.path) for one in frame.menu],
+        "palette": [(draw.say(one.title), one.path) for one in menu],
     }  # fmt: skip
     # first the blocks, for the banner is of what they show; what they are drawn by escapes
     body = Markup(_environment().get_template("blocks.html").render(values))  # noqa: S704

@@ -12,7 +12,7 @@ TYPES = ("indicator", "malware", "campaign", "intrusion-set", "vulnerability", "
 COLUMNS = (Column("title", said("Object")), Column("where", said("Where")), Column("version", said("Version"), "code"))
 
 
-@page("/intelligence", said("Threat intelligence"), area=AREA, lists=True)
+@page("/intelligence", said("Threat intelligence"), area=AREA, menu=True, lists=True)
 def intelligence(visit: Visit) -> Page:
     """Objects of one type or of all, the newest first."""
     mine = tuple(name for name in shelves(visit) if name.startswith(f"{AREA}/"))

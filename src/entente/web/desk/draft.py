@@ -180,7 +180,7 @@ def _counted(objects: Objects) -> Table:
     rows += [[rule_text(rule), Cell(article), count] for (rule, article), count in objects.rules().items()]
     if objects.looked and objects.all_seen:
         found = len(objects.pointing())
-        note = said("{n} crossing objects have prose that points at what stays.", n=found, tone="wait" if found else "")
+        note = said("Crossing objects whose prose points at what stays: {n}.", n=found, tone="wait" if found else "")
     else:
         note = said("Prose that points at what stays is found by the filter of the list.")
     columns = [said("Crosses, or the rule not met"), said("Article"), said("Objects")]

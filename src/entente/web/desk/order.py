@@ -32,7 +32,7 @@ def order(visit: Visit) -> Page:
     facts = Facts(
         said("The release"),
         [
-            (said("Release"), release_cell(fact.rid, str(fact.number))),
+            (said("Release"), release_cell(fact.rid, f"{node.party} {fact.number}")),
             (said("Marking now"), [Cell(line) for line in visit.marking_lines(marking, node.party)]),
             (said("State"), Cell(node.state_of(fact))),
             (said("Ordered so far"), Cell(", ".join(sorted(given))) if given else said("nothing")),
@@ -45,7 +45,7 @@ def order(visit: Visit) -> Page:
     elif not visit.visitor.read_only:
         made += [_form(visit, fact, name) for name in ("withdraw", "return", "destroy") if name not in given]
         made.append(_reclass(visit, fact))
-    return Page(said("Order about a release"), made, crumbs=[release_cell(fact.rid, str(fact.number))])
+    return Page(said("Order about a release"), made, crumbs=[release_cell(fact.rid, f"{node.party} {fact.number}")])
 
 
 def _note(visit: Visit, fact: ReleaseFact, name: str) -> Said:
