@@ -112,6 +112,17 @@ def _direction(visit: Visit, side: Side, rows: Iterable[Listed]) -> Table:
     node, other = visit.node, visit.node.pair.other(side.party)
     head = node.head_of(side.party)
     cosigned = node.acknowledged() if side is node.side else head.size if head is not None else 0
+    key = ("counts", side.party, cosigned, visit.visitor.rank, visit.visitor.areas)
+    counts = visit.door.kept(node, key, lambda: _counts(side, other, cosigned, rows), hourly=True)
+    told = [(_NAMES[name], *_pair(name, both, side.party, other.party)) for name, both in counts.items()]
+    columns = [said("Releases"), said("By the register of {party}", party=side.party)]
+    columns += [said("By the register of {party}", party=other.party), said("Do they agree?")]
+    note = said("A register counts what its own party states, and of the other's what it says it has seen.")
+    return Table(said("{a} to {b}", a=side.party, b=other.party), columns, told, note=note)
+
+
+def _counts(side: Side, other: Side, cosigned: int, rows: Iterable[Listed]) -> dict[str, list[int]]:
+    """State → how many of these releases of `side` are so by its own register, and by the other's."""
     counts = {name: [0, 0] for name in ("dispatched", "stored", "received", "disputed", "withdrawn", "ended")}
     for row in rows:
         if row.party != side.party:
@@ -127,11 +138,7 @@ def _direction(visit: Visit, side: Side, rows: Iterable[Listed]) -> Table:
             at = [given.idx for given in fact.answers if given.outcome in outcomes]
             counts[name][0] += any(idx < side.seen for idx in at)
             counts[name][1] += bool(at)
-    told = [(_NAMES[name], *_pair(name, both, side.party, other.party)) for name, both in counts.items()]
-    columns = [said("Releases"), said("By the register of {party}", party=side.party)]
-    columns += [said("By the register of {party}", party=other.party), said("Do they agree?")]
-    note = said("A register counts what its own party states, and of the other's what it says it has seen.")
-    return Table(said("{a} to {b}", a=side.party, b=other.party), columns, told, note=note)
+    return counts
 
 
 _ANSWERS = {
