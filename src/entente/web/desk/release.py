@@ -12,6 +12,7 @@ from entente.store.thing_rows import Resting
 from entente.treaty.marking import Marking
 from entente.treaty.request import Finding
 from entente.web.desk.books import release_named
+from entente.web.desk.rules import rule_words
 from entente.web.desk.seen import place_of
 from entente.web.desk.telling import REFUSED, STATES, entry_cell, steps_table, word
 from entente.web.page import (
@@ -145,7 +146,7 @@ def _rules(visit: Visit, side: Side, fact: ReleaseFact) -> list[Table]:
 def _table(title: Said, findings: Sequence[Finding]) -> Table:
     rows = [
         (
-            Cell(one.rule),
+            rule_words(one.rule),
             Cell(f"Art. {one.article}") if one.article else Cell("-"),
             said("passed", tone="good") if one.ok else said("refused", tone="bad"),
             Cell(one.observed),

@@ -12,6 +12,7 @@ from entente.node.node import Node
 from entente.node.report import Line, Report
 from entente.node.verify import verify_folders
 from entente.strict import time_text
+from entente.web import times
 from entente.web.desk.books import release_named
 from entente.web.door import Door
 from entente.web.page import Block, Cell, Content, Done, Facts, Form, Page, Said, Table, said
@@ -84,10 +85,11 @@ def verified(visit: Visit) -> Said:
     last = verifier(visit.door).last
     if last is None:
         return said("Not verified since this desk was opened.", tone="wait")
+    at = times.clock(last.at, visit.zones)
     size = last.report.registers.get(visit.node.party, {}).get("size", 0)
     if not last.good:
-        return said("Verification failed at {at}: {n} faults.", tone="bad", at=last.at, n=len(last.report.faults))
-    return said("Verified to entry {n} at {at}.", tone="good", n=size, at=last.at)
+        return said("Verification failed at {at}: {n} faults.", tone="bad", at=at, n=len(last.report.faults))
+    return said("Verified to entry {n} at {at}.", tone="good", n=size, at=at)
 
 
 @page("/verify", said("Verify"))
