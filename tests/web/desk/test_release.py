@@ -6,6 +6,7 @@ import re
 import pytest
 
 from entente.node.order import Remark
+from entente.web.desk.rules import RULES
 from lab.acts import derived, ordered
 from lab.pair import sighted
 from lab.site import PASSWORD
@@ -36,7 +37,7 @@ def test_both_markings_every_rule_and_every_step_stand_on_the_page(hands: Hands)
     assert "KOR: IND 군사II급비밀 // REL IND, KOR" in page
     findings = json.loads(hands.site.node.db.journal_of("decision", rid)[-1])
     for one in findings:
-        assert f"{one['rule']} Art. {one['article']} passed" in page
+        assert f"{RULES[one['rule']].text} Art. {one['article']} passed" in page
     for step in ("Drafted", "Checked", "Approved", "Dispatched", "Stored by the partner", "Received"):
         assert step in page
     assert "not yet" not in page.split("How far it has come", 1)[1].split("Rules of the agreement", 1)[0]
