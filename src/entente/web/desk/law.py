@@ -4,6 +4,7 @@ from entente.treaty.agreement import DECIDE_RULES, GATE_RULES, RECORD_RULES, Ter
 from entente.web.page import Block, Cell, Content, Facts, Line, Page, Said, Table, said
 from entente.web.screen import page
 from entente.web.visit import Visit
+from entente.web.words import many
 
 
 @page("/agreement", said("Agreement"))
@@ -12,7 +13,7 @@ def agreement(visit: Visit) -> Page:
     law = visit.law
     rows: list[tuple[Said | str, Line]] = [
         (said("Name"), Cell(law.id)), (said("Version"), law.version), (said("From"), visit.time(law.start)),
-        (said("To"), visit.time(law.end)), (said("Renewed for"), said("{n} years", n=law.renew_years)),
+        (said("To"), visit.time(law.end)), (said("Renewed for"), many(law.renew_years, "year")),
         (said("Notice"), said("{n} days", n=law.notice_days)),
         (said("Hash"), Cell(visit.node.law.hash, "digest")),
     ]  # fmt: skip
