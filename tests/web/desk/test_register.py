@@ -15,8 +15,8 @@ from lab.cheat import Cheat
 from lab.pair import Pair
 from web.desk.hands import Hands
 
-HASHES = re.compile(r"Inclusion hashes, in order</h2><p[^>]*>(.*?)</p>", re.DOTALL)
-BYTES = re.compile(r"Its exact bytes</h2><p[^>]*>.*?<pre translate=\"no\">(.*?)</pre>", re.DOTALL)
+HASHES = re.compile(r"Inclusion hashes, in order</h2><div[^>]*>(.*?)</div>", re.DOTALL)
+BYTES = re.compile(r"Its exact bytes</h2><div[^>]*>.*?<pre translate=\"no\">(.*?)</pre>", re.DOTALL)
 STATED = {
     "band": "", "basis": "", "from": "IND", "key": "radar/1", "measure": "", "source": "talks", "strength": "agreed",
     "text": {"en": "Ten radar sets"}, "to": "KOR",
