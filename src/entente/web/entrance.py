@@ -19,6 +19,7 @@ from entente.web.permits import OPEN, CrashError, path_of
 from entente.web.screens import Screens, check_origin, check_session, read_form
 
 TODAY = "/"
+SHIPPED = (".css", ".js", ".svg", ".woff2")
 MOST_BYTES = 64 << 10  # a passkey's answer fits; nobody has signed in yet
 _log = logging.getLogger(__name__)
 Ask = Callable[[Request], Awaitable[Response]]
@@ -29,7 +30,8 @@ class Entrance:
 
     def __init__(self, site: Screens) -> None:
         self.site, self.door = site, site.door
-        self.files = {one.name: one.read_bytes() for one in (files("entente.web") / "static").iterdir()}
+        drawn = [*(files("entente.web") / "static").iterdir(), *(files("entente.web") / "fonts").iterdir()]
+        self.files = {one.name: one.read_bytes() for one in drawn if one.name.endswith(SHIPPED)}
 
     def routes(self) -> list[Route]:
         """Sign-in, sign-out, and static files."""
