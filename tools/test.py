@@ -1,6 +1,6 @@
 """The one command that runs every check.
 
-    ./run test [PYTEST ARGS]            the fast tests: under 3 minutes on two cores, no network, random order
+    ./run test [PYTEST ARGS]            the fast tests: five to six minutes on two cores, no network, random order
     ./run test slow [PYTEST ARGS]       those marked slow
     ./run test fuzz [PYTEST ARGS]       those marked fuzz, in an environment that has schemathesis too
     ./run test nightly [PYTEST ARGS]    those marked nightly; not in CI

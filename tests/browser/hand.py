@@ -67,11 +67,7 @@ class Hand:
         """This link or button is pressed, known to whoever looks as `name`, and what it leads to is there."""
         expect(found).to_be_visible()
         with self.page.expect_navigation(wait_until="load"):
-            if self.way == "keyboard":
-                self.reach(found)
-                self.page.keyboard.press("Enter")
-            else:
-                found.click()
+            self.strike(found)
         self.pressed.append(name)
 
     def row(self, words: str, *, link: int = 0) -> None:
@@ -113,11 +109,7 @@ class Hand:
         """The field of this label holds this file, chosen in the browser's own window."""
         found = self.page.get_by_label(label, exact=True)
         with self.page.expect_file_chooser() as chooser:
-            if self.way == "keyboard":
-                self.reach(found)
-                self.page.keyboard.press("Enter")
-            else:
-                found.click()
+            self.strike(found)
         chooser.value.set_files(path)
         self.pressed.append(label)
 
@@ -125,14 +117,18 @@ class Hand:
         """What the link of this name hands over as a file."""
         found = self.page.get_by_role("link", name=name, exact=True)
         with self.page.expect_download() as handed:
-            if self.way == "keyboard":
-                self.reach(found)
-                self.page.keyboard.press("Enter")
-            else:
-                found.click()
+            self.strike(found)
         self.pressed.append(name)
         data: bytes = handed.value.path().read_bytes()
         return data
+
+    def strike(self, found: Locator) -> None:
+        """It is clicked, or reached and entered by keys."""
+        if self.way == "keyboard":
+            self.reach(found)
+            self.page.keyboard.press("Enter")
+        else:
+            found.click()
 
     def part(self, title: str) -> Locator:
         """The part of the page that is headed so."""

@@ -247,7 +247,7 @@ def _crossing(node: Ledger, area: Area, shared: Prepared, numbers: Sequence[int]
         body = _body(rest, shared, number)
         row = node.view.resting(draft.rid, number)
         row = row if row is not None and row.sha256 == item.sha256 else None
-        name, kind, title, version = (row.id, row.type, row.title, row.version) if row else (item.sha256, "", "", "")
+        name, kind, title, version = _named(row, item.sha256)
         source = _source_row(node, area, draft, item.sha256, row)
         found.append(
             Reviewed(
@@ -270,6 +270,11 @@ def _crossing(node: Ledger, area: Area, shared: Prepared, numbers: Sequence[int]
             )
         )
     return found
+
+
+def _named(row: Resting | None, sha256: str) -> tuple[str, str, str, str]:
+    """What people know an object by: id, type, title and version; its digest alone where view.db has no row of it."""
+    return (row.id, row.type, row.title, row.version) if row is not None else (sha256, "", "", "")
 
 
 def _body(rest: Unsealed, shared: Prepared, number: int) -> bytes:
@@ -317,7 +322,7 @@ def _staying(node: Ledger, shared: Prepared, numbers: Sequence[int]) -> list[Rev
     for number in numbers:
         line = shared.refused[number - len(shared.listing.records)]
         row = shared.resting.get(line.sha256)
-        name, kind, title, version = (row.id, row.type, row.title, row.version) if row else (line.sha256, "", "", "")
+        name, kind, title, version = _named(row, line.sha256)
         found.append(
             Reviewed(
                 number=number,
